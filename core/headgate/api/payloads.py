@@ -1,0 +1,109 @@
+"""From a body's bytes to a typed native shape, within limits; not what the shape means.
+
+`json` alone would keep the last of two equal keys, and a body of a hundred thousand brackets would be our
+problem: what one parser signs and another reads must be one thing.
+"""
+
+from __future__ import annotations
+
+import json
+import math
+from typing import Any, TypeVar
+
+import msgspec
+
+from headgate.api.errors import Unreadable
+
+MAX_DEPTH = 64
+"""How deep objects and arrays may nest; recorded payloads of all providers stay under 12."""
+
+MAX_DIGITS = 32
+"""How many characters a number may have; the largest ids in the field have 20."""
+
+T = TypeVar("T")
+
+
+def read_json(body: bytes, shape: type[T]) -> T:
+    """The body as a `shape` (a msgspec Struct naming only what we use; unknown keys are passed over).
+
+    Raises `Unreadable` for anything that is not UTF-8 JSON, nests or counts beyond the limits, repeats a key,
+    or does not fit; the message names the place (`$.commits[0].id`).
+    """
+    return fit(read_plain_json(body), shape)
+
+
+def fit(value: Any, shape: type[T]) -> T:
+    """A plain JSON value as a `shape`, or `Unreadable` naming the place that does not fit."""
+    try:
+        return msgspec.convert(value, shape)
+    except (msgspec.ValidationError, ValueError, OverflowError) as error:
+        raise Unreadable(f"the payload is not of the form its type promises: {error}") from None
+
+
+def read_plain_json(body: bytes) -> Any:
+    """The body as dicts, lists and scalars, within the same limits as `read_json`."""
+    try:
+        text = body.decode()
+    except UnicodeDecodeError as error:
+        raise Unreadable(f"the body is not UTF-8: {error.reason} at byte {error.start}") from None
+    _check_depth(text)
+    try:
+        return json.loads(
+            text,
+            object_pairs_hook=_object_without_doubles,
+            parse_int=_short_int,
+            parse_float=_short_float,
+            parse_constant=_no_constant,
+        )
+    except (ValueError, RecursionError) as error:
+        raise Unreadable(f"the body is not JSON: {error}") from None
+
+
+def _check_depth(text: str) -> None:
+    """Counts brackets outside strings. Linear, and only for bodies that could be too deep at all."""
+    if text.count("[") + text.count("{") <= MAX_DEPTH:
+        return
+    depth = 0
+    for part in _outside_strings(text):
+        for character in part:
+            if character in "[{":
+                depth += 1
+                if depth > MAX_DEPTH:
+                    raise Unreadable(f"the body nests deeper than {MAX_DEPTH} levels")
+            elif character in "]}":
+                depth -= 1
+
+
+def _outside_strings(text: str) -> list[str]:
+    parts = text.replace("\\\\", "").replace('\\"', "").split('"')
+    return parts[::2]
+
+
+def _object_without_doubles(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
+    result = dict(pairs)
+    if len(result) != len(pairs):
+        seen: set[str] = set()
+        for key, _ in pairs:
+            if key in seen:
+                raise ValueError(f"the key {key[:80]!r} stands twice in one object")
+            seen.add(key)
+    return result
+
+
+def _short_int(text: str) -> int:
+    if len(text) > MAX_DIGITS:
+        raise ValueError(f"a number has more than {MAX_DIGITS} characters")
+    return int(text)
+
+
+def _short_float(text: str) -> float:
+    if len(text) > MAX_DIGITS:
+        raise ValueError(f"a number has more than {MAX_DIGITS} characters")
+    number = float(text)
+    if math.isinf(number):
+        raise ValueError("a number is too large")
+    return number
+
+
+def _no_constant(text: str) -> float:
+    raise ValueError(f"{text} is not JSON")
