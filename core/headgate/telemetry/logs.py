@@ -1,0 +1,91 @@
+"""Structured logs, for a person or a machine, with every value masked; not where a build's output goes."""
+
+from __future__ import annotations
+
+import logging
+import sys
+from collections.abc import Callable, Mapping, MutableMapping
+from contextlib import AbstractContextManager
+from typing import Any, Literal, TextIO, TypeAlias
+
+import structlog
+
+LogFormat: TypeAlias = Literal["auto", "json", "console"]
+LogLevel: TypeAlias = Literal["debug", "info", "warning", "error"]
+Redact: TypeAlias = Callable[[str], str]
+
+MAX_NESTING = 6
+"""Values of a log line nested deeper are shown as `…`: a log line is no place for a tree."""
+
+_LOUD_LIBRARIES = ("aiosqlite", "alembic", "asyncio", "apscheduler", "git", "sqlalchemy", "watchfiles")
+"""Libraries whose debug and info lines say nothing to an admin."""
+
+
+def configure_logging(*, log_format: LogFormat, level: LogLevel, redact: Redact, stream: TextIO | None = None) -> None:
+    """Set up structlog and the standard library's logging for the process; the last call wins.
+
+    `redact` masks secrets in a text; it sees every string of a line, keys and tracebacks included, and may grow
+    more secrets after this call. `auto` is console on a terminal and JSON elsewhere. `stream` is stderr by default.
+    """
+    output = stream or sys.stderr
+    as_console = log_format == "console" or (log_format == "auto" and output.isatty())
+    shared: list[structlog.types.Processor] = [
+        structlog.contextvars.merge_contextvars,
+        structlog.stdlib.add_log_level,
+        structlog.processors.TimeStamper(fmt="iso", utc=True),
+        structlog.processors.StackInfoRenderer(),
+        structlog.processors.format_exc_info,
+        _redaction(redact),
+    ]
+    renderer: structlog.types.Processor = (
+        structlog.dev.ConsoleRenderer(colors=output.isatty(), exception_formatter=structlog.dev.plain_traceback)
+        if as_console
+        else structlog.processors.JSONRenderer(sort_keys=False, default=repr, ensure_ascii=False)
+    )
+    threshold = logging.getLevelNamesMapping()[level.upper()]
+    structlog.configure(
+        processors=[*shared, renderer],
+        wrapper_class=structlog.make_filtering_bound_logger(threshold),
+        logger_factory=structlog.WriteLoggerFactory(file=output),
+        cache_logger_on_first_use=False,  # tests and a reload configure again
+    )
+    bridge = logging.StreamHandler(output)
+    bridge.setFormatter(
+        structlog.stdlib.ProcessorFormatter(
+            foreign_pre_chain=[structlog.stdlib.add_logger_name, *shared],
+            processors=[structlog.stdlib.ProcessorFormatter.remove_processors_meta, _redaction(redact), renderer],
+        )
+    )
+    root = logging.getLogger()
+    root.handlers[:] = [bridge]
+    root.setLevel(threshold)
+    for name in _LOUD_LIBRARIES:
+        logging.getLogger(name).setLevel(max(threshold, logging.WARNING))
+
+
+def log_context(*, delivery_id: str | None = None, build_id: str | None = None) -> AbstractContextManager[Any]:
+    """Within it, every line of this task names the delivery and the build it is about."""
+    given = {"delivery_id": delivery_id, "build_id": build_id}
+    return structlog.contextvars.bound_contextvars(**{name: value for name, value in given.items() if value})
+
+
+def _redaction(redact: Redact) -> structlog.types.Processor:
+    def mask_line(_logger: Any, _method: str, line: MutableMapping[str, Any]) -> MutableMapping[str, Any]:
+        return {_mask(key, redact, 0): _mask(value, redact, 0) for key, value in line.items()}
+
+    return mask_line
+
+
+def _mask(value: Any, redact: Redact, depth: int) -> Any:
+    """The value with every text masked; what is no plain value is masked as its `repr`, which is what is shown."""
+    if isinstance(value, str):
+        return redact(value)
+    if value is None or isinstance(value, bool | int | float):
+        return value
+    if depth >= MAX_NESTING:
+        return "…"
+    if isinstance(value, Mapping):
+        return {redact(str(key)): _mask(item, redact, depth + 1) for key, item in value.items()}
+    if isinstance(value, list | tuple | set | frozenset):
+        return [_mask(item, redact, depth + 1) for item in value]
+    return redact(str(value) if isinstance(value, BaseException) else repr(value))
