@@ -1,0 +1,102 @@
+"""`headgate builds`: the list, or one build with its steps."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Annotated, Any
+
+import typer
+
+from headgate.cli.client import Client, client_of, segment
+from headgate.cli.endings import Ending, ExitCode
+from headgate.cli.invocation import Invocation
+from headgate.cli.output import ago, outcome, paint, plain, say, short_ref, short_sha, table, took, write_json
+
+app = typer.Typer()
+
+
+@app.command()
+def builds(
+    context: typer.Context,
+    build: Annotated[str | None, typer.Argument(help="One build, as job#12 or by id.")] = None,
+    job: Annotated[str | None, typer.Option(help="Only those of this job.")] = None,
+    state: Annotated[str | None, typer.Option(help="Only queued, running or finished ones.")] = None,
+    limit: Annotated[int, typer.Option("-n", "--limit", min=1, help="How many.")] = 20,
+) -> None:
+    """List builds, newest first, or show one."""
+    call = Invocation.of(context)
+    client = client_of(call)
+    if build is not None:
+        one = find_build(client, build)
+        write_json(one) if call.json else _show(one)
+        return
+    found = client.items("builds", {"job": job, "state": state}, limit=limit)
+    if call.json:
+        write_json(found)
+    elif found:
+        table(("build", "result", "commit", "of", "by", "queued", "took"), [_row(one) for one in found])
+    else:
+        say("no builds yet; queue one with `headgate run JOB`")
+
+
+def find_build(client: Client, name: str) -> Any:
+    """A build by `job#12` or by id; `Ending` when there is none."""
+    job, number = split_label(name)
+    if job is None:
+        return client.get(f"builds/{segment(name)}")
+    found = client.get("builds", {"job": job, "number": number, "limit": 1})["items"]
+    if not found:
+        raise Ending(f"there is no build {job}#{number}", hint=f"`headgate builds --job {job}` lists those there are")
+    return found[0]
+
+
+def split_label(name: str) -> tuple[str | None, int]:
+    """`web#12`, and `web #12` as messages write it, as (job, number); (None, 0) for an id."""
+    job, sign, number = name.rpartition("#")
+    if not sign:
+        return None, 0
+    if not (job.strip() and number.isascii() and number.isdecimal()):
+        raise Ending(f"{name} names no build", code=ExitCode.INPUT, hint="write job#12, or a build's id")
+    return job.strip(), int(number)
+
+
+def label(build: Mapping[str, Any]) -> str:
+    """`web#12`, as every command takes it."""
+    return plain(f"{build['job']}#{build['number']}")
+
+
+def _row(build: Mapping[str, Any]) -> tuple[str, ...]:
+    return (
+        label(build),
+        outcome(build),
+        short_sha(build["sha"]),
+        short_ref(build["ref"]),
+        plain(build["trigger"]),
+        ago(build["queued_at"]),
+        took(build["started_at"], build["finished_at"]),
+    )
+
+
+def _show(build: Mapping[str, Any]) -> None:
+    say(f"{paint(label(build), 'bold')}  {outcome(build)}  {plain(build['reason'])}")
+    repository = build["repository"]
+    facts = {
+        "id": build["id"],
+        "repository": f"{repository['host']}/{repository['path']}",
+        "ref": build["ref"],
+        "commit": build["sha"],
+        "by": build["trigger"],
+        "queued": ago(build["queued_at"]),
+        "took": took(build["started_at"], build["finished_at"]),
+        "isolation": build["isolation"],
+        "definition": build["definition"][:12],
+        **{f"  {name}": value for name, value in build["parameters"].items()},
+    }
+    for name, value in facts.items():
+        if value:
+            say(f"  {paint(f'{plain(name):<12}', 'dim')}{plain(str(value))}")
+    for step in build["steps"]:
+        code = "" if step["exit_code"] in {None, 0} else f"exit {step['exit_code']}"
+        status = outcome({"outcome": step["status"]})
+        say(f"  {status:<12} {plain(step['name'])}  {took(step['started_at'], step['finished_at'])}  {code}".rstrip())
+    say(f"  why: headgate explain {label(build)}    log: headgate log {label(build)}")

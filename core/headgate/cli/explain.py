@@ -1,0 +1,47 @@
+"""`headgate explain`."""
+
+from __future__ import annotations
+
+from typing import Annotated
+
+import typer
+
+from headgate.cli.builds import find_build
+from headgate.cli.client import client_of, segment
+from headgate.cli.endings import Ending, ExitCode
+from headgate.cli.explained import print_explanation
+from headgate.cli.invocation import Invocation
+from headgate.cli.output import write_json
+
+app = typer.Typer()
+
+
+@app.command()
+def explain(
+    context: typer.Context,
+    what: Annotated[
+        str | None, typer.Argument(metavar="[DELIVERY | BUILD]", help="An id, or a build as job#12.")
+    ] = None,
+    job: Annotated[str | None, typer.Option(help="With --commit: why did this job (not) build it?")] = None,
+    commit: Annotated[str | None, typer.Option(metavar="SHA", help="The commit, in full or its first digits.")] = None,
+) -> None:
+    """Say why a delivery, a build or a commit did (not) build.
+
+    Nothing is judged again: these are the decisions as they were made, with the values they compared.
+    """
+    call = Invocation.of(context)
+    client = client_of(call)
+    if what is not None and job is None and commit is None:
+        if what.startswith("d_"):
+            explanation = client.get(f"deliveries/{segment(what)}/explain")
+        else:
+            explanation = client.get(f"builds/{segment(find_build(client, what)['id'])}/explain")
+    elif what is None and job is not None and commit is not None:
+        explanation = client.get("explain", {"job": job, "sha": commit})
+    else:
+        raise Ending(
+            "one thing can be explained at a time",
+            code=ExitCode.INPUT,
+            hint="say `headgate explain DELIVERY`, `headgate explain job#12` or `headgate explain --job J --commit SHA`",
+        )
+    write_json(explanation) if call.json else print_explanation(explanation)

@@ -1,0 +1,106 @@
+"""An explanation as a person reads it, from the delivery down to each job's verdicts; not how it was decided."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Mapping
+from typing import Any, Final
+
+from headgate.cli.builds import label
+from headgate.cli.deliveries import state_word
+from headgate.cli.output import ago, outcome, paint, plain, say, short_ref, short_sha
+
+_LONG: Final = 160
+"""Characters of one compared value; `--json` has all of them."""
+
+_SUBJECTS: Final = ("actor", "number", "action", "title", "tag", "name", "reason", "scheduled_for", "outcome")
+"""Fields of an event that tell a person which one it was, in this order."""
+
+
+def print_explanation(explanation: Mapping[str, Any]) -> None:
+    """Print all of it: what arrived, what moved, and what every job of the repository said to that."""
+    if delivery := explanation.get("delivery"):
+        _print_delivery(delivery)
+    builds = {build["id"]: build for build in explanation["builds"]}
+    if asked := explanation.get("build"):
+        builds[asked["id"]] = asked
+        say(f"build {paint(label(asked), 'bold')} {outcome(asked)}: {plain(asked['reason'])}")
+    if not explanation["events"]:
+        say(f"  {paint('no event came of it', 'dim')}")
+    for explained in explanation["events"]:
+        _print_event(explained["event"])
+        _print_transition(explained.get("transition"))
+        if not explained["decisions"]:
+            say(f"    {paint('no job is for this repository', 'yellow')}")
+            say("    `headgate jobs` shows the repository of each job, `headgate check` the files that are not used")
+        for decision in explained["decisions"]:
+            _print_decision(decision, builds)
+
+
+def _print_delivery(record: Mapping[str, Any]) -> None:
+    delivery = record.get("delivery", record)
+    words = [
+        f"delivery {paint(plain(delivery['id']), 'bold')}",
+        f"{plain(record.get('event') or delivery.get('hook') or 'webhook')} to {plain(delivery['connection'])}",
+        ago(delivery["received_at"]),
+        state_word(record),
+    ]
+    say("  ".join(words) + (f": {plain(record['reason'])}" if record.get("reason") else ""))
+    if record.get("replay_of"):
+        say(f"  a replay of {plain(record['replay_of'])}")
+
+
+def _print_event(record: Mapping[str, Any]) -> None:
+    event = record["event"]
+    repository = event.get("repository")
+    where = f" of {repository['host']}/{repository['path']}" if repository else ""
+    ref = f" {short_ref(event['ref'])}" if event.get("ref") else ""
+    told = [f"{name} {event[name]}" for name in _SUBJECTS if event.get(name) not in {None, ""}]
+    beside = paint(plain(f"  seen by {record['observer']}" + "".join(f", {fact}" for fact in told)), "dim")
+    say(f"  {paint(plain(str(event['type']).replace('_', ' ')), 'bold')}{ref}{plain(where)}{beside}")
+
+
+def _print_transition(transition: Mapping[str, Any] | None) -> None:
+    if transition is None:
+        return
+    key = transition.get("key", transition)
+    seen = [way for way, flag in (("webhook", "by_webhook"), ("poll", "by_poll")) if transition.get(flag)]
+    news = " late, a newer move was already known" if transition.get("late") else ""
+    known = f" (seen by {' and '.join(seen)})" if seen else ""
+    before, after = transition["before"], transition["after"]
+    move = f"{short_sha(before)} → {short_sha(after)}"
+    if before is None:
+        move = f"created at {short_sha(after)}"
+    elif after is None:
+        move = f"deleted at {short_sha(before)}"
+    say(
+        f"    {short_ref(key['ref'])}: {move}, move {transition['generation']} of this ref{known}{paint(news, 'yellow')}"
+    )
+
+
+def _print_decision(decision: Mapping[str, Any], builds: Mapping[str, Mapping[str, Any]]) -> None:
+    build_id = decision.get("build_id") or decision.get("existing_build_id")
+    build = builds.get(build_id or "")
+    mark = paint("✓", "green") if decision["build"] else paint("✗", "red")
+    if build_id and not decision.get("build_id"):
+        mark = paint("=", "cyan")
+    result = f"  → {label(build)} {outcome(build)}" if build else ""
+    say(f"    {mark} {paint(plain(decision['job']), 'bold')}{result}  {plain(decision['reason'])}")
+    file = decision.get("definition") or ""
+    beside = f"decided by {decision['rule']}" + (f", job definition {file[:12]}" if file else "")
+    say(f"        {paint(plain(beside), 'dim')}")
+    for verdict in decision["verdicts"]:
+        _print_verdict(verdict)
+
+
+def _print_verdict(verdict: Mapping[str, Any]) -> None:
+    mark = paint("✓", "green") if verdict["passed"] else paint("✗", "red")
+    say(f"        {mark} {plain(verdict['rule'])}: {plain(verdict['reason'])}")
+    for name, value in (verdict.get("compared") or {}).items():
+        say(f"            {paint(plain(name), 'dim')} = {_value(value)}")
+
+
+def _value(value: Any) -> str:
+    """A compared value as JSON, cut when it is long."""
+    text = json.dumps(value, ensure_ascii=False)
+    return plain(text if len(text) <= _LONG else f"{text[:_LONG]}… ({len(text)} characters; --json shows all)")

@@ -1,0 +1,40 @@
+"""`headgate jobs`."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Any
+
+import typer
+
+from headgate.cli.client import client_of
+from headgate.cli.invocation import Invocation
+from headgate.cli.output import ago, outcome, paint, plain, say, table, write_json
+
+app = typer.Typer()
+
+_ALL = 100_000
+
+
+@app.command()
+def jobs(context: typer.Context) -> None:
+    """List the jobs and how their last build ended."""
+    call = Invocation.of(context)
+    found = client_of(call).items("jobs", limit=_ALL)
+    if call.json:
+        write_json(found)
+    elif found:
+        table(("job", "last build", "when", "repository", "triggers"), [_row(job) for job in found])
+    else:
+        say("no jobs yet; `headgate check` shows which files are read and what is wrong with them")
+
+
+def _row(job: Mapping[str, Any]) -> tuple[str, ...]:
+    last = job.get("last_build")
+    return (
+        plain(job["name"]),
+        f"#{last['number']} {outcome(last)}" if last else paint("never", "dim"),
+        ago(last["finished_at"] or last["queued_at"]) if last else "-",
+        plain(f"{job['source']['connection']}:{job['source']['repository']}"),
+        plain(", ".join(block["kind"] for block in job["triggers"])),
+    )

@@ -1,0 +1,38 @@
+"""`headgate migrate`: the database at this version's schema, without starting a server."""
+
+from __future__ import annotations
+
+import asyncio
+
+import typer
+
+from headgate.cli.installed import installed_settings
+from headgate.cli.invocation import Invocation
+from headgate.cli.output import say, write_json
+
+app = typer.Typer()
+
+
+@app.command()
+def migrate(context: typer.Context) -> None:
+    """Bring the database to this version's schema.
+
+    `headgate serve` does the same at its start; this is for those who want to see it done before.
+    """
+    call = Invocation.of(context)
+    settings = installed_settings(call)
+    from headgate.storage.schema import migrate as bring_forward
+    from headgate.storage.schema import schema_version
+
+    async def work() -> tuple[str | None, str | None]:
+        before = await schema_version(settings.database)
+        await bring_forward(settings.database)
+        return before, await schema_version(settings.database)
+
+    before, after = asyncio.run(work())
+    if call.json:
+        write_json({"before": before, "after": after})
+    elif before == after:
+        say(f"the database is at {after}; there was nothing to do")
+    else:
+        say(f"the database went from {before or 'nothing'} to {after}")

@@ -1,0 +1,163 @@
+"""What a command prints: text with colour on a terminal, plain text elsewhere, or JSON; not what it says."""
+
+from __future__ import annotations
+
+import json
+import os
+import re
+import sys
+from collections.abc import Mapping, Sequence
+from datetime import UTC, datetime
+from typing import Any, Final, Literal, TextIO, TypeAlias
+
+Tone: TypeAlias = Literal["bold", "dim", "red", "green", "yellow", "blue", "cyan"]
+
+_CODES: Final[Mapping[Tone, str]] = {
+    "bold": "1",
+    "dim": "2",
+    "red": "31",
+    "green": "32",
+    "yellow": "33",
+    "blue": "34",
+    "cyan": "36",
+}
+_OUTCOME_TONES: Final[Mapping[str, Tone]] = {
+    "succeeded": "green",
+    "failed": "red",
+    "errored": "red",
+    "timed_out": "red",
+    "lost": "red",
+    "cancelled": "yellow",
+    "superseded": "yellow",
+    "running": "blue",
+    "queued": "cyan",
+}
+# All but tab and newline of C0, DEL and C1: what could move a cursor, retitle a window or hide a line.
+_CONTROLS: Final = re.compile(r"[\x00-\x08\x0b-\x1f\x7f-\x9f\u202a-\u202e\u2066-\u2069]")
+_COLOUR_SEQUENCE: Final = re.compile(r"\x1b\[[0-9;]{0,32}m")
+_MINUTE, _HOUR, _DAY = 60, 3600, 86400
+
+
+def colour_on(to: TextIO | None = None) -> bool:
+    """Whether `to` (standard output) is a terminal whose owner did not say NO_COLOR (https://no-color.org)."""
+    stream = sys.stdout if to is None else to
+    return not os.environ.get("NO_COLOR") and os.environ.get("TERM") != "dumb" and stream.isatty()
+
+
+def paint(text: str, *tones: Tone, to: TextIO | None = None) -> str:
+    """`text` in colour where colour is on, else as it is."""
+    if not tones or not colour_on(to):
+        return text
+    return f"\x1b[{';'.join(_CODES[tone] for tone in tones)}m{text}\x1b[0m"
+
+
+def plain(text: str) -> str:
+    """`text` of a stranger, safe for a terminal: control characters are shown as escapes, not obeyed."""
+    return _CONTROLS.sub(lambda found: found[0].encode("unicode_escape").decode(), text)
+
+
+def log_text(text: str) -> str:
+    """A line of a build's log: its colours stay where colour is on; everything else a terminal would obey is shown."""
+    if "\x1b" not in text:
+        return plain(text)
+    pieces, end = [], 0
+    for found in _COLOUR_SEQUENCE.finditer(text):
+        pieces += [plain(text[end : found.start()]), found[0] if colour_on() else ""]
+        end = found.end()
+    reset = "\x1b[0m" if colour_on() else ""
+    return "".join(pieces) + plain(text[end:]) + reset
+
+
+def say(text: str = "") -> None:
+    """Print one line of a result."""
+    print(text)
+
+
+def note(text: str) -> None:
+    """Print one line beside the result, on standard error."""
+    print(paint(text, "dim", to=sys.stderr), file=sys.stderr)
+
+
+def write_json(value: Any) -> None:
+    """Print a result as JSON: indented on a terminal, one line elsewhere."""
+    print(json.dumps(value, ensure_ascii=False, indent=2 if sys.stdout.isatty() else None))
+
+
+def table(columns: Sequence[str], rows: Sequence[Sequence[str]]) -> None:
+    """Print rows under headings. Cells may carry `paint`; a terminal gets columns that fit it, a pipe gets all of them."""
+    if sys.stdout.isatty():
+        _rich_table(columns, rows)
+        return
+    cells = [[plain(cell) for cell in row] for row in [[column.upper() for column in columns], *rows]]
+    widths = [max(len(row[index]) for row in cells) for index in range(len(columns))]
+    for row in cells:
+        print("  ".join(cell.ljust(width) for cell, width in zip(row, widths, strict=True)).rstrip())
+
+
+def _rich_table(columns: Sequence[str], rows: Sequence[Sequence[str]]) -> None:
+    # Late: rich is for terminals only, and costs every other command a tenth of a second.
+    from rich.console import Console
+    from rich.table import Table
+    from rich.text import Text
+
+    drawn = Table(box=None, pad_edge=False, header_style="dim")
+    for column in columns:
+        drawn.add_column(column.upper(), overflow="fold")
+    for row in rows:
+        drawn.add_row(*(Text.from_ansi(log_text(cell)) for cell in row))
+    Console(no_color=not colour_on(), highlight=False).print(drawn)
+
+
+def outcome(build: Mapping[str, Any]) -> str:
+    """A build's outcome, or its state while it has none, in its colour."""
+    word = str(build.get("outcome") or build.get("state") or "?")
+    return paint(word, _OUTCOME_TONES[word]) if word in _OUTCOME_TONES else plain(word)
+
+
+def short_sha(sha: str | None) -> str:
+    """The first ten digits, or `-`."""
+    return plain(sha[:10]) if sha else "-"
+
+
+def short_ref(ref: str | None) -> str:
+    """`main` for a branch, `tag v1` for a tag, the full name for others, `-` for none."""
+    if not ref:
+        return "-"
+    if ref.startswith("refs/tags/"):
+        return "tag " + plain(ref.removeprefix("refs/tags/"))
+    return plain(ref.removeprefix("refs/heads/"))
+
+
+def moment(text: str | None) -> datetime | None:
+    """An API time as an aware datetime."""
+    return datetime.fromisoformat(text).astimezone(UTC) if text else None
+
+
+def ago(text: str | None, *, now: datetime | None = None) -> str:
+    """`3 min ago` for an API time, `-` for none."""
+    then = moment(text)
+    if then is None:
+        return "-"
+    seconds = ((now or datetime.now(UTC)) - then).total_seconds()
+    if abs(seconds) < 1:
+        return "just now"
+    return f"in {span(-seconds)}" if seconds < 0 else f"{span(seconds)} ago"
+
+
+def took(start: str | None, end: str | None, *, now: datetime | None = None) -> str:
+    """How long something went on, still counting when it has no end; `-` when it never started."""
+    first, last = moment(start), moment(end)
+    return "-" if first is None else span(((last or now or datetime.now(UTC)) - first).total_seconds())
+
+
+def span(seconds: float) -> str:
+    """`0.8 s`, `12 s`, `3 min`, `2 h 5 min`, `4 days`: as exact as a person needs it."""
+    if seconds < 10:  # noqa: PLR2004 - below ten a decimal tells something
+        return f"{max(seconds, 0):.1f} s"
+    if seconds < _MINUTE:
+        return f"{seconds:.0f} s"
+    if seconds < _HOUR:
+        return f"{seconds // _MINUTE:.0f} min" + (f" {seconds % _MINUTE:.0f} s" if seconds < 10 * _MINUTE else "")
+    if seconds < _DAY:
+        return f"{seconds // _HOUR:.0f} h {seconds % _HOUR // _MINUTE:.0f} min"
+    return f"{seconds // _DAY:.0f} day" + ("s" if seconds >= 2 * _DAY else "")

@@ -1,0 +1,115 @@
+"""`headgate parse`: a webhook's headers and body → events, with the code a server would use and without a server."""
+
+from __future__ import annotations
+
+import json
+import sys
+from collections.abc import Iterable, Sequence
+from datetime import UTC, datetime
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated, Any
+
+import typer
+
+from headgate.cli.endings import Ending, ExitCode
+from headgate.cli.installed import installed_plugins
+from headgate.cli.invocation import Invocation
+from headgate.cli.output import paint, plain, say, write_json
+
+if TYPE_CHECKING:
+    from headgate.api import ProviderKind, Reading
+
+app = typer.Typer()
+
+
+@app.command()
+def parse(
+    context: typer.Context,
+    bodies: Annotated[
+        list[str], typer.Argument(metavar="BODY...", help="Files with a body each; - is standard input.")
+    ],
+    provider: Annotated[str, typer.Option("-P", "--provider", help="Whose webhook it is: github, git, …")],
+    headers: Annotated[
+        Path | None, typer.Option(metavar="FILE", help="Headers, as `Name: value` lines or a JSON object.")
+    ] = None,
+    header: Annotated[
+        list[str] | None, typer.Option("-H", "--header", metavar="NAME: VALUE", help="One header.")
+    ] = None,
+) -> None:
+    """Show what a provider's code reads in a webhook's body, offline.
+
+    No signature is checked and nothing is kept. Exits with 2 when a body cannot be read.
+    """
+    call = Invocation.of(context)
+    kind = _kind(call, provider)
+    pairs = tuple(_headers(headers, header or ()))
+    results = []
+    for name in bodies:
+        result = _read(kind, name, pairs)
+        results.append(result)
+        if not call.json:
+            _print(result)
+    if call.json:
+        write_json(results)
+    if any("unreadable" in result for result in results):
+        raise typer.Exit(ExitCode.INPUT)
+
+
+def _kind(call: Invocation, name: str) -> ProviderKind:
+    providers = installed_plugins(call).kinds.providers
+    if name in providers:
+        return providers[name]
+    raise Ending(
+        f"there is no provider {name}",
+        code=ExitCode.INPUT,
+        hint=f"there are {', '.join(sorted(providers)) or 'none'}; `headgate plugins` shows what could not be loaded",
+    )
+
+
+def _headers(file: Path | None, given: Sequence[str]) -> Iterable[tuple[str, str]]:
+    """Lower-case names and their values, in order."""
+    lines: list[str] = []
+    if file is not None:
+        text = file.read_text(encoding="utf-8")
+        if text.lstrip().startswith("{"):
+            yield from ((str(name).lower(), str(value)) for name, value in json.loads(text).items())
+        else:
+            lines += text.splitlines()
+    for line in [*lines, *given]:
+        name, sign, value = line.partition(":")
+        if sign and not name.strip().startswith(("POST ", "HTTP/")):
+            yield name.strip().lower(), value.strip()
+
+
+def _read(kind: ProviderKind, name: str, headers: tuple[tuple[str, str], ...]) -> dict[str, Any]:
+    import msgspec
+
+    from headgate.api import Delivery, Parsed, Unreadable
+
+    body = sys.stdin.buffer.read() if name == "-" else Path(name).read_bytes()
+    if not any(key == "content-type" for key, _ in headers):
+        headers = (*headers, ("content-type", "application/json"))
+    delivery = Delivery(
+        id="offline", connection="offline", received_at=datetime.now(UTC), headers=headers, body=body, remote=""
+    )
+    try:
+        reading: Reading = kind.read(delivery)
+    except Unreadable as error:
+        return {"body": name, "unreadable": str(error)}
+    if isinstance(reading, Parsed):
+        return {"body": name, "events": msgspec.to_builtins(reading.events)}
+    return {"body": name, "ignored": reading.reason}
+
+
+def _print(result: dict[str, Any]) -> None:
+    name = plain(result["body"])
+    if "unreadable" in result:
+        say(f"{paint('unreadable', 'red')} {name}: {plain(result['unreadable'])}")
+    elif "ignored" in result:
+        say(f"{paint('ignored', 'yellow')} {name}: {plain(result['ignored'])}")
+    for event in result.get("events", ()):
+        say(f"{paint(plain(event['type']), 'green', 'bold')} {name}")
+        for field, value in event.items():
+            if field != "type" and value not in (None, "", [], ()):
+                shown = value if isinstance(value, str) else json.dumps(value, ensure_ascii=False)
+                say(f"  {paint(f'{plain(field):<18}', 'dim')} {plain(shown)}")

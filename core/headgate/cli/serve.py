@@ -1,0 +1,37 @@
+"""`headgate serve`: the server in the foreground."""
+
+from __future__ import annotations
+
+from typing import Annotated
+
+import typer
+
+from headgate.cli.endings import Ending, ExitCode
+from headgate.cli.invocation import Invocation
+from headgate.cli.output import note
+
+app = typer.Typer()
+
+
+@app.command()
+def serve(
+    context: typer.Context,
+    host: Annotated[str | None, typer.Option(help="Listen here instead of where the configuration says.")] = None,
+    port: Annotated[int | None, typer.Option(min=0, max=65535, help="The port; 0 takes a free one.")] = None,
+) -> None:
+    """Run the server: webhooks, polls, builds, API."""
+    call = Invocation.of(context)
+    if not call.config.exists():
+        raise Ending(
+            f"there is no configuration {call.config}",
+            code=ExitCode.CONFIG,
+            hint="copy config.example.yaml to config.yaml, or say --config PATH",
+        )
+    if call.is_example:
+        note(f"there is no config.yaml: serving {call.config}")
+    # Late: these two bring the whole server with them.
+    import uvloop
+
+    from headgate.app import serve as serve_forever
+
+    uvloop.run(serve_forever(call.config, host=host, port=port))
