@@ -58,6 +58,8 @@ class Push(msgspec.Struct, frozen=True, kw_only=True, tag="push"):
     forced: bool = False
     commits: tuple[Commit, ...] = ()
     commits_complete: bool = False
+    default_branch: str | None = None
+    """The repository's default branch, where the sender says it."""
 
     @property
     def branch(self) -> str:

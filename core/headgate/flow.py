@@ -1,0 +1,312 @@
+"""THE HEART: event → matches → decisions → builds, top to bottom; not where events come from or builds go.
+
+A door (webhook, poll, person, …) brings `Fact`s. `Flow.admit` judges them against the jobs of their repository
+and commits, in one transaction with whatever else arrives at that moment: the event, what moved, every decision,
+the builds they ask for, the news about those builds, and that the delivery is settled. A `kill -9` at any point
+leaves either all of it or none, and none is done again at the next start, because the delivery is still there.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import hashlib
+from collections.abc import AsyncIterator, Callable, Iterable, Mapping, Sequence
+from contextlib import asynccontextmanager
+from dataclasses import dataclass
+from datetime import datetime
+from typing import TYPE_CHECKING, Protocol
+
+import msgspec
+from msgspec.structs import replace
+
+from headgate.api.builds import Build
+from headgate.api.errors import HeadgateError, QueueError
+from headgate.api.events import Manual, Push
+from headgate.api.notifiers import Notifier
+from headgate.api.rules import Subject
+from headgate.config.parameters import validate
+from headgate.routing.index import CompiledJob, Snapshot
+from headgate.routing.judge import judge, subject_text
+from headgate.routing.news import plan_news
+from headgate.routing.planning import Fact, Judged, Plan, PlannedFact, ref_key
+from headgate.storage import builds, decisions, definitions, deliveries, events, notifications, refs
+from headgate.storage.builds import Planned
+from headgate.storage.database import Database
+from headgate.storage.decisions import Decision
+from headgate.storage.deliveries import Settled
+from headgate.storage.events import EventRecord
+from headgate.storage.refs import Transition
+from headgate.telemetry.metrics import Metrics
+
+if TYPE_CHECKING:
+    from headgate.storage.database import Connection
+
+
+class Admitted(msgspec.Struct, frozen=True, kw_only=True):
+    """What became of a fact, once it is on disk. `builds` are the new ones."""
+
+    event: EventRecord
+    transition: Transition | None
+    decisions: tuple[Decision, ...]
+    builds: tuple[Build, ...]
+
+
+class History(Protocol):
+    """Tells what a push holds when its event does not."""
+
+    async def complete(self, connection: str, path: str, push: Push) -> tuple[Push, tuple[str, ...]]:
+        """The push with all its commits, and every path it changed. Raises `HeadgateError` when git cannot tell."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class _Case:
+    """What one transaction must hold together: the facts of one delivery, and that it is settled."""
+
+    judged: tuple[Judged, ...]
+    settled: Settled | None
+
+
+class Flow:
+    """Judges facts and commits what follows from them."""
+
+    def __init__(
+        self,
+        *,
+        database: Database,
+        snapshot: Callable[[], Snapshot],
+        history: History,
+        notifiers: Mapping[str, Notifier],
+        seal: Callable[[str, str], str],
+        metrics: Metrics,
+        now: Callable[[], datetime],
+        planned: Callable[[Sequence[Build]], None],
+    ) -> None:
+        """`seal(text, bound_to)` seals password parameters; `planned(builds)` wakes whoever runs them."""
+        self._database = database
+        self._snapshot = snapshot
+        self._history = history
+        self._notifiers = notifiers
+        self._seal = seal
+        self._metrics = metrics
+        self._now = now
+        self._planned = planned
+        self._lanes = Lanes()
+
+    async def admit(self, facts: Sequence[Fact], *, settled: Settled | None = None) -> tuple[Admitted, ...]:
+        """Judge `facts` and commit everything that follows, with `settled` in the same transaction.
+
+        Facts of one repository are admitted in the order of the calls. Returns nothing when an earlier call
+        has settled the delivery.
+        """
+        async with self._lanes.enter({(fact.connection, fact.key) for fact in facts}):
+            judged = [await self._judge(fact) for fact in facts]
+            admitted = await self._database.writer.add(self._commit, _Case(judged=tuple(judged), settled=settled))
+        self._tell(admitted)
+        return admitted
+
+    async def run_job(
+        self,
+        name: str,
+        *,
+        ref: str | None = None,
+        sha: str | None = None,
+        parameters: Mapping[str, str],
+        reason: str = "",
+        actor: str,
+        idempotency_key: str | None = None,
+    ) -> Build:
+        """Queue a build because somebody asked. The same actor, job and `idempotency_key` get the same build again.
+
+        Raises `QueueError` saying what to change: no such job, parameters that do not fit, no `manual` trigger.
+        """
+        compiled = self._snapshot().jobs.get(name)
+        if compiled is None:
+            raise QueueError(f"there is no job {name}; `headgate jobs` lists them")
+        if compiled.key is None:
+            raise QueueError(
+                f"{name} is for many repositories ({compiled.job.source.repository}) and cannot be run alone"
+            )
+        validate(compiled.job.parameters, parameters)
+        event = Manual(job=name, actor=actor, ref=ref, sha=sha, parameters=dict(parameters), reason=reason)
+        fact = Fact(
+            event=event,
+            connection=compiled.job.source.connection,
+            key=compiled.key,
+            observer="person",
+            event_id=_idempotent_id(actor, name, idempotency_key),
+        )
+        (admitted,) = await self.admit([fact])
+        if not admitted.builds:
+            raise QueueError(admitted.decisions[0].reason)
+        return admitted.builds[0]
+
+    # Before the transaction: pure judgements, and the one look at git they may need.
+
+    async def _judge(self, fact: Fact) -> Judged:
+        jobs = self._jobs(fact)
+        subject = Subject(
+            event=fact.event,
+            observer=fact.observer,
+            now=self._now(),
+            first_seen=fact.first_seen,
+            default_branch=fact.default_branch,
+        )
+        if isinstance(fact.event, Push) and any(job.needs_history for job in jobs):
+            subject = await self._with_history(fact, fact.event, subject, jobs)
+        subject = subject_text(subject)
+        return Judged(
+            fact=replace(fact, event=subject.event), judgements=tuple((job, judge(job, subject)) for job in jobs)
+        )
+
+    def _jobs(self, fact: Fact) -> tuple[CompiledJob, ...]:
+        snapshot = self._snapshot()
+        if isinstance(fact.event, Manual):
+            job = snapshot.jobs.get(fact.event.job)
+            return (job,) if job else ()
+        repository = getattr(fact.event, "repository", None)
+        return snapshot.of_repository(fact.connection, fact.key, repository.path if repository else None)
+
+    async def _with_history(self, fact: Fact, push: Push, subject: Subject, jobs: Sequence[CompiledJob]) -> Subject:
+        """Commits and changed paths, from the event when it has them all, else from our mirror."""
+        if push.after is None:
+            return subject
+        if push.commits_complete and (paths := _changed_paths(push)) is not None:
+            return replace(subject, changed_paths=paths)
+        named = next((job.job.source.repository for job in jobs if job.key), push.repository.path)
+        try:
+            push, paths = await self._history.complete(fact.connection, named, push)
+        except HeadgateError as error:
+            return replace(subject, paths_problem=str(error))
+        return replace(subject, event=push, changed_paths=paths)
+
+    # Inside the transaction: what moved, then rows; waiting for nothing but the database.
+
+    async def _commit(self, connection: Connection, cases: Sequence[_Case]) -> Sequence[tuple[Admitted, ...]]:
+        """All cases that arrived together. Runs again, case by case, when one of them fails."""
+        settled = [case.settled for case in cases if case.settled]
+        open_ids = set(await deliveries.settle(connection, settled)) if settled else set()
+        done: dict[int, list[Admitted]] = {}
+        plan = Plan(known=await self._known_refs(connection, cases), seal=self._seal, now=self._now())
+        for number, case in enumerate(cases):
+            if case.settled is not None and case.settled.id not in open_ids:
+                continue  # an earlier call was first with this delivery
+            done[number] = [again for one in case.judged for again in await _admitted_before(connection, one.fact)]
+            if not done[number]:
+                for one in case.judged:
+                    plan.add(one)
+        fresh = iter(await self._write(connection, plan))
+        return [
+            tuple(done[number] or [next(fresh) for _ in case.judged]) if number in done else ()
+            for number, case in enumerate(cases)
+        ]
+
+    async def _known_refs(self, connection: Connection, cases: Sequence[_Case]) -> Mapping[refs.RefKey, refs.RefState]:
+        keys = {key for case in cases for one in case.judged if (key := ref_key(one.fact))}
+        return await refs.load(connection, list(keys)) if keys else {}
+
+    async def _write(self, connection: Connection, plan: Plan) -> list[Admitted]:
+        """The rows of a plan, in the order in which they refer to each other."""
+        drafts = [draft for fact in plan.facts for draft in fact.drafts]
+        asked = [draft for draft in drafts if draft.build]
+        await refs.save(
+            connection,
+            states=plan.states,
+            new=list(plan.transitions.values()),
+            witnessed=list(plan.witnessed.values()),
+        )
+        await events.add(connection, [fact.event for fact in plan.facts])
+        await definitions.keep(connection, list({draft.job.definition: draft.job for draft in asked}.values()))
+        planned = await builds.plan(connection, [draft.build for draft in asked if draft.build])
+        by_decision = {draft.decision.id: one for draft, one in zip(asked, planned, strict=True)}
+        admitted = [_admitted(fact, by_decision) for fact in plan.facts]
+        await decisions.add(connection, [decision for one in admitted for decision in one.decisions])
+        news = [
+            item
+            for draft in asked
+            if not (one := by_decision[draft.decision.id]).existing
+            for item in plan_news(
+                one.build, phase="queued", blocks=draft.job.notify, notifiers=self._notifiers, now=plan.now
+            )
+        ]
+        await notifications.add(connection, news)
+        return admitted
+
+    def _tell(self, admitted: Iterable[Admitted]) -> None:
+        new: list[Build] = []
+        for one in admitted:
+            for decision in one.decisions:
+                self._metrics.decision(build=decision.build)
+            new += one.builds
+        if new:
+            self._planned(new)
+
+
+class Lanes:
+    """One lock a repository, taken in the order of arrival and forgotten when nobody waits."""
+
+    def __init__(self) -> None:
+        self._locks: dict[tuple[str, str], asyncio.Lock] = {}
+        self._users: dict[tuple[str, str], int] = {}
+
+    @asynccontextmanager
+    async def enter(self, keys: Iterable[tuple[str, str]]) -> AsyncIterator[None]:
+        """Hold the lanes of all `keys`; in sorted order, so that two callers never wait for each other."""
+        held: list[tuple[str, str]] = []
+        try:
+            for key in sorted(keys):
+                lock = self._locks.setdefault(key, asyncio.Lock())
+                self._users[key] = self._users.get(key, 0) + 1
+                try:
+                    await lock.acquire()
+                except BaseException:
+                    self._leave(key)
+                    raise
+                held.append(key)
+            yield
+        finally:
+            for key in reversed(held):
+                self._locks[key].release()
+                self._leave(key)
+
+    def _leave(self, key: tuple[str, str]) -> None:
+        self._users[key] -= 1
+        if not self._users[key]:
+            del self._users[key], self._locks[key]
+
+
+async def _admitted_before(connection: Connection, fact: Fact) -> list[Admitted]:
+    """What an earlier call with the same idempotency key was given; nothing for a fact without one."""
+    if fact.event_id is None or (event := await events.get(connection, fact.event_id)) is None:
+        return []
+    decided = await decisions.of_events(connection, [event.id])
+    ids = [decision.build_id for decision in decided if decision.build_id]
+    found = [build for build_id in ids if (build := await builds.get(connection, build_id))]
+    return [Admitted(event=event, transition=None, decisions=tuple(decided), builds=tuple(found))]
+
+
+def _admitted(fact: PlannedFact, planned: Mapping[str, Planned]) -> Admitted:
+    return Admitted(
+        event=fact.event,
+        transition=fact.transition,
+        decisions=tuple(draft.settled(planned.get(draft.decision.id)) for draft in fact.drafts),
+        builds=tuple(
+            one.build for draft in fact.drafts if (one := planned.get(draft.decision.id)) and not one.existing
+        ),
+    )
+
+
+def _changed_paths(push: Push) -> tuple[str, ...] | None:
+    """All paths of all commits; `None` as soon as one commit does not say its own."""
+    paths: set[str] = set()
+    for commit in push.commits:
+        if commit.paths is None:
+            return None
+        paths.update(commit.paths)
+    return tuple(sorted(paths))
+
+
+def _idempotent_id(actor: str, job: str, key: str | None) -> str | None:
+    """An event id that is the same for the same request, so that the second finds what the first made."""
+    if key is None:
+        return None
+    return "e_" + hashlib.sha256(f"{actor}\0{job}\0{key}".encode()).hexdigest()[:32]

@@ -1,0 +1,119 @@
+"""All jobs of one moment, compiled, and found by repository in constant time; not what they decide."""
+
+from __future__ import annotations
+
+import hashlib
+from collections import defaultdict
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass, field
+from typing import Protocol
+
+from headgate.api.conditions import Condition
+from headgate.api.errors import Problem
+from headgate.api.jobs import Block, Job
+from headgate.api.kinds import ConditionKind, TriggerKind
+from headgate.api.patterns import Globs
+from headgate.api.triggers import Trigger
+
+WILDCARDS = frozenset("*?[{")
+"""A repository that contains one of these is a pattern for many repositories."""
+
+
+class RuleKinds(Protocol):
+    """The part of the registry of kinds that compiling needs."""
+
+    @property
+    def triggers(self) -> Mapping[str, TriggerKind]:
+        """By name."""
+
+    @property
+    def conditions(self) -> Mapping[str, ConditionKind]:
+        """By name."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class CompiledJob:
+    """A job with its rules ready to judge. `key` is its repository's identity, `None` when it is a pattern."""
+
+    job: Job
+    triggers: tuple[tuple[Block, Trigger], ...]
+    conditions: tuple[tuple[Block, Condition], ...]
+    key: str | None
+    pattern: Globs | None
+
+    @property
+    def needs_history(self) -> bool:
+        """Whether a rule looks at paths or messages that a poll or a cut payload does not bring."""
+        return bool(self.conditions) or any(trigger.needs_paths for _, trigger in self.triggers)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Snapshot:
+    """All good jobs of one moment, never changed: a reload makes another. `version` is their content hash.
+
+    `problems` are what kept others out, or kept an earlier snapshot in.
+    """
+
+    jobs: Mapping[str, CompiledJob] = field(default_factory=dict)
+    problems: tuple[Problem, ...] = ()
+    version: str = ""
+    _by_repository: Mapping[tuple[str, str], tuple[CompiledJob, ...]] = field(default_factory=dict)
+    _patterns: Mapping[str, tuple[CompiledJob, ...]] = field(default_factory=dict)
+
+    def of_repository(self, connection: str, key: str, path: str | None = None) -> tuple[CompiledJob, ...]:
+        """The jobs a fact of this repository concerns, by name. `path` is the provider's own spelling of `key`."""
+        exact = self._by_repository.get((connection, key), ())
+        patterns = self._patterns.get(connection, ())
+        if not patterns:
+            return exact
+        return exact + tuple(job for job in patterns if job.pattern and _fits(job.pattern, key, path))
+
+    def repositories(self) -> Sequence[tuple[str, str]]:
+        """Every (connection, key) that a job names outright."""
+        return tuple(self._by_repository)
+
+
+def make_snapshot(
+    jobs: Sequence[Job],
+    kinds: RuleKinds,
+    *,
+    normalise: Mapping[str, Callable[[str], str]],
+    problems: Sequence[Problem] = (),
+) -> Snapshot:
+    """Compile checked jobs. `normalise` maps a connection to its provider's function for repository paths."""
+    compiled = sorted((_compile(job, kinds, normalise[job.source.connection]) for job in jobs), key=_name)
+    by_repository: dict[tuple[str, str], list[CompiledJob]] = defaultdict(list)
+    patterns: dict[str, list[CompiledJob]] = defaultdict(list)
+    for one in compiled:
+        if one.key is None:
+            patterns[one.job.source.connection].append(one)
+        else:
+            by_repository[one.job.source.connection, one.key].append(one)
+    digest = hashlib.sha256("".join(one.job.name + one.job.definition for one in compiled).encode())
+    return Snapshot(
+        jobs={one.job.name: one for one in compiled},
+        problems=tuple(problems),
+        version=digest.hexdigest(),
+        _by_repository={place: tuple(found) for place, found in by_repository.items()},
+        _patterns={connection: tuple(found) for connection, found in patterns.items()},
+    )
+
+
+def _compile(job: Job, kinds: RuleKinds, normalise: Callable[[str], str]) -> CompiledJob:
+    repository = job.source.repository
+    is_pattern = bool(WILDCARDS & set(repository))
+    return CompiledJob(
+        job=job,
+        triggers=tuple((block, kinds.triggers[block.kind].compile(block.options)) for block in job.triggers),
+        conditions=tuple((block, kinds.conditions[block.kind].compile(block.options)) for block in job.conditions),
+        key=None if is_pattern else normalise(repository),
+        pattern=Globs([repository]) if is_pattern else None,
+    )
+
+
+def _name(compiled: CompiledJob) -> str:
+    return compiled.job.name
+
+
+def _fits(pattern: Globs, key: str, path: str | None) -> bool:
+    return pattern.match(key) is not None or (path is not None and pattern.match(path) is not None)

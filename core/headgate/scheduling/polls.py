@@ -1,0 +1,327 @@
+"""Asking repositories whether a head moved: one narrow question for all jobs of a repository; it only brings facts.
+
+APScheduler holds the timetable in memory and is rebuilt from the snapshot; what was learned is in the database.
+An error is not a change: it is kept and shown, and nothing else happens.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+import hashlib
+import time
+from collections.abc import Callable, Iterable, Mapping
+from dataclasses import dataclass
+from datetime import datetime, timedelta
+from typing import Protocol
+
+import msgspec
+from apscheduler.schedulers.asyncio import AsyncIOScheduler
+from apscheduler.triggers.cron import CronTrigger
+from apscheduler.triggers.interval import IntervalTrigger
+
+from headgate.api.errors import HeadgateError
+from headgate.api.events import Push, Repository, Tag
+from headgate.api.host import Logger
+from headgate.api.triggers import PollPlan, Polls
+from headgate.flow import Flow
+from headgate.routing.index import CompiledJob, Snapshot
+from headgate.routing.planning import Fact
+from headgate.scheduling.cron import resolve_cron
+from headgate.storage import polls, refs
+from headgate.storage.database import Database
+from headgate.storage.polls import PollState
+from headgate.telemetry.metrics import Metrics
+
+SOON = timedelta(seconds=1)
+"""How soon a repository is asked that never was; more of them spread over `FIRST_ROUND`."""
+
+FIRST_ROUND = 10_000
+"""Milliseconds over which the first questions after a start are spread when there are many repositories."""
+
+FEW = 50
+"""Up to so many repositories are asked at once after a start."""
+
+
+class RemoteRefs(Protocol):
+    """What a repository answered."""
+
+    @property
+    def heads(self) -> Mapping[str, str]:
+        """Full ref → sha, for every ref under the prefixes asked for."""
+
+    @property
+    def default_branch(self) -> str | None:
+        """The short name of the branch `HEAD` points to."""
+
+
+class Asks(Protocol):
+    """Asks a repository for its refs; raises `HeadgateError`."""
+
+    async def __call__(self, connection: str, path: str, prefixes: tuple[str, ...]) -> RemoteRefs:
+        """`path` as the admin wrote it; `prefixes` are full refs or what they start with."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Timetable:
+    """All that the jobs of one repository want of a poll."""
+
+    connection: str
+    key: str
+    path: str
+    plans: tuple[PollPlan, ...]
+
+    @property
+    def prefixes(self) -> tuple[str, ...]:
+        """The union of what they ask for, without those that another one covers."""
+        wanted = sorted({prefix for plan in self.plans for prefix in plan.ref_prefixes})
+        return tuple(one for one in wanted if not any(one != other and one.startswith(other) for other in wanted))
+
+    @property
+    def every(self) -> float | None:
+        """The shortest interval asked for, seconds."""
+        return min((plan.every for plan in self.plans if plan.every is not None), default=None)
+
+    @property
+    def crons(self) -> tuple[str, ...]:
+        """The timetables asked for."""
+        return tuple(sorted({plan.cron for plan in self.plans if plan.cron is not None}))
+
+
+class Poller:
+    """Keeps the timetable and asks. `ask` may be called at any time; one repository is asked once at a time."""
+
+    def __init__(
+        self,
+        *,
+        database: Database,
+        flow: Flow,
+        asks: Asks,
+        snapshot: Callable[[], Snapshot],
+        jitter: float,
+        concurrency: int,
+        metrics: Metrics,
+        log: Logger,
+        now: Callable[[], datetime],
+    ) -> None:
+        """`jitter`: share of an interval; `concurrency`: questions at once."""
+        self._database = database
+        self._flow = flow
+        self._asks = asks
+        self._snapshot = snapshot
+        self._jitter = jitter
+        self._slots = asyncio.Semaphore(concurrency)
+        self._metrics = metrics
+        self._log = log
+        self._now = now
+        self._scheduler = AsyncIOScheduler(timezone="UTC")
+        self._timetables: dict[tuple[str, str], Timetable] = {}
+        self._asking: dict[tuple[str, str], asyncio.Task[str]] = {}
+        self._default_branches: dict[tuple[str, str], str] = {}
+
+    def default_branch(self, connection: str, key: str) -> str | None:
+        """What the last answer said, for events that do not say it themselves."""
+        return self._default_branches.get((connection, key))
+
+    async def start(self) -> None:
+        """Read what was learned, and start the timetable of the current snapshot."""
+        async with self._database.reading() as connection:
+            learned = {(state.connection, state.repository): state for state in await polls.all_states(connection)}
+        self._default_branches = {
+            place: state.default_branch for place, state in learned.items() if state.default_branch
+        }
+        self._scheduler.start()
+        self.rebuild({place: state.asked_at for place, state in learned.items() if state.asked_at})
+
+    def rebuild(self, asked: Mapping[tuple[str, str], datetime] | None = None) -> None:
+        """Replace the timetable by that of the current snapshot; what stays the same keeps its next time."""
+        wanted = {(one.connection, one.key): one for one in _timetables(self._snapshot())}
+        for place in [place for place in self._timetables if self._timetables[place] != wanted.get(place)]:
+            for job in self._scheduler.get_jobs():
+                if job.id.startswith(_job_id(place)):
+                    job.remove()
+            del self._timetables[place]
+        new = [one for place, one in wanted.items() if place not in self._timetables]
+        for one in new:
+            self._schedule(one, (asked or {}).get((one.connection, one.key)), few=len(new) <= FEW)
+            self._timetables[one.connection, one.key] = one
+
+    def stop(self) -> None:
+        """Ask no more."""
+        self._scheduler.shutdown(wait=False)
+
+    async def ask(self, connection: str, key: str) -> str:
+        """Ask one repository now and admit what moved; says in a sentence what came of it.
+
+        Callers at the same time share one question that starts after the last of them called.
+        """
+        place = (connection, key)
+        running = self._asking.get(place)
+        if running is not None:
+            # What runs may have been answered before the caller's push: it is waited for, then asked again.
+            with contextlib.suppress(Exception):
+                await asyncio.shield(running)
+        task = self._asking.get(place)
+        if task is None:
+            task = self._asking[place] = asyncio.create_task(self._ask(connection, key))
+            task.add_done_callback(lambda _: self._asking.pop(place, None))
+        return await asyncio.shield(task)
+
+    def _schedule(self, one: Timetable, asked: datetime | None, *, few: bool) -> None:
+        place, now = (one.connection, one.key), self._now()
+        if one.every is not None:
+            spread = timedelta(0) if few else timedelta(milliseconds=_stable(place) % FIRST_ROUND)
+            due = asked + timedelta(seconds=one.every) if asked else now
+            every = IntervalTrigger(seconds=max(1, round(one.every)), jitter=int(one.every * self._jitter) or None)
+            self._add(place, "every", every, next_run_time=max(due, now + SOON) + spread)
+        for number, cron in enumerate(one.crons):
+            try:
+                trigger = CronTrigger.from_crontab(resolve_cron(cron, seed=_stable(place)), "UTC")
+            except ValueError as error:
+                self._log.error("poll not scheduled", connection=one.connection, repository=one.key, reason=str(error))
+            else:
+                self._add(place, f"cron-{number}", trigger)
+
+    def _add(
+        self,
+        place: tuple[str, str],
+        what: str,
+        trigger: IntervalTrigger | CronTrigger,
+        *,
+        next_run_time: datetime | None = None,
+    ) -> None:
+        # APScheduler would drop a run that is a second late, and pile up those that wait: neither is wanted.
+        options = {"next_run_time": next_run_time} if next_run_time else {}
+        self._scheduler.add_job(
+            self._tick,
+            trigger,
+            args=place,
+            id=_job_id(place) + what,
+            misfire_grace_time=None,
+            coalesce=True,
+            max_instances=1,
+            **options,
+        )
+
+    async def _tick(self, connection: str, key: str) -> None:
+        try:
+            await self.ask(connection, key)
+        except Exception as error:  # noqa: BLE001 - the timetable goes on whatever one question did
+            self._log.error("poll failed", connection=connection, repository=key, error=repr(error))
+
+    async def _ask(self, connection: str, key: str) -> str:
+        jobs = self._snapshot().of_repository(connection, key)
+        if not jobs:
+            return f"no job builds {key} of {connection}"
+        timetable = self._timetables.get((connection, key)) or _on_request(connection, key, jobs)
+        async with self._slots:
+            started = time.perf_counter()
+            try:
+                answer = await self._asks(connection, timetable.path, timetable.prefixes)
+            except HeadgateError as error:
+                self._metrics.observe_poll(time.perf_counter() - started, succeeded=False)
+                await self._remember(timetable, None, error=str(error))
+                self._log.warning("poll not answered", connection=connection, repository=key, reason=str(error))
+                return f"{key} could not be asked: {error}"
+            self._metrics.observe_poll(time.perf_counter() - started, succeeded=True)
+        moved = await self._admit(timetable, answer)
+        await self._remember(timetable, answer)
+        return f"asked {key}: {moved} refs moved" if moved else f"asked {key}: nothing moved"
+
+    async def _admit(self, timetable: Timetable, answer: RemoteRefs) -> int:
+        """Every ref whose head is not what the last poll saw, as a push or tag of unknown author."""
+        if answer.default_branch:
+            self._default_branches[timetable.connection, timetable.key] = answer.default_branch
+        async with self._database.reading() as connection:
+            learned = await polls.get(connection, timetable.connection, timetable.key)
+            known = await refs.heads(connection, timetable.connection, timetable.key)
+        covered = learned.prefixes if learned else ()
+        facts = []
+        for ref, head in answer.heads.items():
+            state = known.get(ref)
+            if state is None or state.polled_head != head:
+                first_seen = state is None and not ref.startswith(covered or ("\0",))
+                facts.append(
+                    _fact(
+                        timetable, answer, ref, before=state.head if state else None, after=head, first_seen=first_seen
+                    )
+                )
+        gone = [ref for ref, state in known.items() if ref not in answer.heads and ref.startswith(timetable.prefixes)]
+        facts += [
+            _fact(timetable, answer, ref, before=known[ref].head, after=None)
+            for ref in gone
+            if known[ref].polled_head is not None
+        ]
+        if facts:
+            await self._flow.admit(facts)
+        return len(facts)
+
+    async def _remember(self, timetable: Timetable, answer: RemoteRefs | None, *, error: str | None = None) -> None:
+        place, now = (timetable.connection, timetable.key), self._now()
+        async with self._database.reading() as connection:
+            before = await polls.get(connection, *place)
+        state = before or PollState(connection=place[0], repository=place[1])
+        state = msgspec.structs.replace(state, asked_at=now, error=error)
+        if answer is not None:
+            state = msgspec.structs.replace(
+                state, succeeded_at=now, default_branch=answer.default_branch, prefixes=timetable.prefixes
+            )
+        await self._database.writer.write(lambda connection: polls.put(connection, state))
+
+
+def _timetables(snapshot: Snapshot) -> Iterable[Timetable]:
+    for connection, key in snapshot.repositories():
+        jobs = snapshot.of_repository(connection, key)
+        plans = _plans(jobs)
+        if plans:
+            yield Timetable(connection=connection, key=key, path=_path(jobs, key), plans=plans)
+
+
+def _plans(jobs: Iterable[CompiledJob]) -> tuple[PollPlan, ...]:
+    return tuple(
+        trigger.poll_plan() for compiled in jobs for _, trigger in compiled.triggers if isinstance(trigger, Polls)
+    )
+
+
+def _on_request(connection: str, key: str, jobs: Iterable[CompiledJob]) -> Timetable:
+    """What a repository is asked that no job polls: its branches and tags."""
+    plan = PollPlan(every=None, cron=None, ref_prefixes=("refs/heads/", "refs/tags/"))
+    return Timetable(connection=connection, key=key, path=_path(jobs, key), plans=(plan,))
+
+
+def _path(jobs: Iterable[CompiledJob], key: str) -> str:
+    return next((compiled.job.source.repository for compiled in jobs if compiled.key), key)
+
+
+def _fact(
+    timetable: Timetable,
+    answer: RemoteRefs,
+    ref: str,
+    *,
+    before: str | None,
+    after: str | None,
+    first_seen: bool = False,
+) -> Fact:
+    repository = Repository(host="", path=timetable.path)
+    event: Push | Tag
+    if ref.startswith("refs/tags/"):
+        event = Tag(repository=repository, ref=ref, tag=ref.removeprefix("refs/tags/"), before=before, after=after)
+    else:
+        event = Push(repository=repository, ref=ref, before=before, after=after, default_branch=answer.default_branch)
+    return Fact(
+        event=event,
+        connection=timetable.connection,
+        key=timetable.key,
+        observer="poll",
+        first_seen=first_seen,
+        default_branch=answer.default_branch,
+    )
+
+
+def _job_id(place: tuple[str, str]) -> str:
+    return f"{place[0]}\0{place[1]}\0"
+
+
+def _stable(place: tuple[str, str]) -> int:
+    """A number that is the same for a repository on every start: the `H` of a cron, the spread of a round."""
+    return int.from_bytes(hashlib.sha256("\0".join(place).encode()).digest()[:6], "big")

@@ -1,0 +1,192 @@
+"""The ledger: each move of a ref is one transition, whoever saw it, in whatever order."""
+
+from __future__ import annotations
+
+from collections import Counter
+from datetime import UTC, datetime
+from itertools import count, pairwise
+
+import pytest
+from headgate.routing import ledger
+from headgate.storage.refs import RefKey, RefState
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+KEY = RefKey(connection="acme", repository="acme/web", ref="refs/heads/main")
+NOW = datetime(2026, 1, 1, tzinfo=UTC)
+
+
+class Ref:
+    """One ref as the ledger sees it: state kept, transitions counted."""
+
+    def __init__(self) -> None:
+        self.state = RefState()
+        self.made: list[ledger.Transition] = []
+        self._ids = count(1)
+
+    def _observe(self, before, after, *, by_poll, before_known=True):
+        entry = ledger.observe(
+            ledger.Observation(
+                key=KEY, before=before, after=after, by_poll=by_poll, at=NOW, before_known=before_known
+            ),
+            self.state,
+            new_id=lambda: f"t{next(self._ids)}",
+        )
+        self.state = entry.state
+        if entry.known == "new":
+            self.made.append(entry.transition)
+        return entry
+
+    def webhook(self, before, after):
+        return self._observe(before, after, by_poll=False)
+
+    def change(self, after):
+        return self._observe(None, after, by_poll=False, before_known=False)
+
+    def poll(self, after):
+        return self._observe(None, after, by_poll=True)
+
+    def heads(self):
+        return [one.after for one in self.made]
+
+
+@pytest.mark.parametrize("first", ["webhook", "poll"])
+def test_a_push_seen_by_both_observers_is_one_transition(first):
+    ref = Ref()
+    ref.webhook(None, "a")
+    ref.poll("a")
+    if first == "webhook":
+        assert ref.webhook("a", "b").known == "new"
+        assert ref.poll("b").known == "witnessed"
+    else:
+        assert ref.poll("b").known == "new"
+        assert ref.webhook("a", "b").known == "witnessed"
+    assert ref.heads() == ["a", "b"]
+    assert ref.poll("b").known == "unchanged"
+
+
+def test_there_and_back_again_makes_the_first_head_twice():
+    ref = Ref()
+    for before, after in [(None, "a"), ("a", "b"), ("b", "a")]:
+        ref.webhook(before, after)
+    assert ref.heads() == ["a", "b", "a"]
+    assert [one.generation for one in ref.made] == [1, 2, 3]
+    assert ref.poll("a").known == "witnessed"
+
+
+def test_there_and_back_seen_by_polls_first_is_not_made_again_by_late_webhooks():
+    ref = Ref()
+    for head in "aba":
+        ref.poll(head)
+    for before, after in [(None, "a"), ("a", "b"), ("b", "a")]:
+        assert ref.webhook(before, after).known == "witnessed"
+    assert ref.heads() == ["a", "b", "a"]
+
+
+def test_a_head_that_a_poll_jumped_over_is_made_when_its_webhook_comes():
+    ref = Ref()
+    ref.webhook(None, "a")
+    ref.poll("a")
+    ref.poll("c")
+    late = ref.webhook("a", "b")
+    assert (late.known, late.late, ref.state.head) == ("new", True, "c")
+    assert ref.webhook("b", "c").known == "witnessed"
+    assert ref.poll("c").known == "unchanged"
+    assert ref.heads() == ["a", "c", "b"]
+
+
+def test_the_same_push_under_another_delivery_id_is_told_again_not_made_again():
+    ref = Ref()
+    ref.webhook(None, "a")
+    ref.webhook("a", "b")
+    assert ref.webhook("a", "b").known == "repeated"
+    assert ref.heads() == ["a", "b"]
+
+
+def test_a_missed_webhook_does_not_hide_a_later_push_of_the_same_heads():
+    """Only a poll saw a→b the first time; when b→a and a→b are told, the second a→b is a new move."""
+    ref = Ref()
+    ref.webhook(None, "a")
+    ref.poll("a")
+    ref.poll("b")
+    ref.webhook("b", "a")
+    assert ref.webhook("a", "b").known == "new"
+    assert ref.heads() == ["a", "b", "a", "b"]
+
+
+def test_deletion_and_creation_are_transitions_too():
+    ref = Ref()
+    ref.webhook(None, "a")
+    ref.webhook("a", None)
+    ref.webhook(None, "a")
+    assert ref.heads() == ["a", None, "a"]
+
+
+def test_a_change_request_without_before_moves_only_to_another_head():
+    ref = Ref()
+    assert ref.change("a").known == "new"
+    assert ref.change("a").known == "repeated"
+    assert ref.change("b").known == "new"
+    assert ref.change("a").known == "new"
+
+
+@st.composite
+def observed_history(draw, *, revisits: bool):
+    """A true history of heads, and one order in which webhooks and polls report it.
+
+    Webhooks may be reordered (only where no head comes twice: then order is all that tells moves apart) and
+    each poll reports the head as it was at some time, in the order of time.
+    """
+    length = draw(st.integers(1, 8))
+    heads = (
+        draw(st.lists(st.sampled_from("abc"), min_size=length, max_size=length))
+        if revisits
+        else [f"h{number}" for number in range(length)]
+    )
+    heads = [head for number, head in enumerate(heads) if number == 0 or head != heads[number - 1]]
+    moves = list(pairwise([None, *heads]))
+    if not revisits:
+        moves = draw(st.permutations(moves))
+    polls = sorted(draw(st.lists(st.integers(0, len(heads) - 1), max_size=6)))
+    script = [("webhook", move) for move in moves]
+    for number, poll in enumerate(polls):
+        place = draw(st.integers(0, len(script)))
+        script.insert(place, ("poll", (number, poll)))
+    # Polls are answered in the order they were asked, wherever they fell between the webhooks.
+    order = iter(polls)
+    return heads, [(kind, move if kind == "webhook" else heads[next(order)]) for kind, move in script]
+
+
+def _play(script) -> Ref:
+    ref = Ref()
+    for kind, what in script:
+        if kind == "webhook":
+            ref.webhook(*what)
+        else:
+            ref.poll(what)
+    return ref
+
+
+@settings(max_examples=1500, deadline=None)
+@given(observed_history(revisits=False))
+def test_in_any_interleaving_each_pushed_head_has_exactly_one_transition(case):
+    heads, script = case
+    assert Counter(_play(script).heads()) == Counter(heads)
+
+
+@settings(max_examples=500, deadline=None)
+@given(observed_history(revisits=True))
+def test_no_move_that_a_webhook_told_in_order_is_ever_lost(case):
+    heads, script = case
+    made = Counter(_play(script).heads())
+    assert not Counter(heads) - made
+
+
+def test_control_without_witnesses_a_push_is_made_twice():
+    """The protection is the witness: forget who saw a transition, and the poll's push is built again."""
+    ref = Ref()
+    ref.webhook(None, "a")
+    ref.webhook("a", "b")
+    ref.state = ledger.replace(ref.state, recent=(), polled_generation=1, polled_head="a")
+    ref.poll("b")
+    assert ref.heads() == ["a", "b", "b"]
