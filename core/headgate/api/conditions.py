@@ -11,8 +11,9 @@ from headgate.api.rules import Subject, Verdict
 class Condition(Protocol):
     """One compiled block. As pure as a trigger."""
 
-    needs_paths: bool
-    """Whether `judge` looks at `changed_paths`."""
+    @property
+    def needs_paths(self) -> bool:
+        """Whether `judge` looks at `changed_paths`."""
 
     def judge(self, subject: Subject) -> Verdict:
         """Whether the build may happen."""

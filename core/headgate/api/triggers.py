@@ -13,8 +13,9 @@ from headgate.api.rules import Subject, Verdict
 class Trigger(Protocol):
     """One compiled block. No I/O, no clock, no state: called in any order, any number of times."""
 
-    needs_paths: bool
-    """Whether `match` looks at `changed_paths`; the host fetches them only then."""
+    @property
+    def needs_paths(self) -> bool:
+        """Whether `match` looks at `changed_paths`; the host fetches them only then."""
 
     def match(self, subject: Subject) -> Verdict | None:
         """Whether this event asks for a build; `None`: events of this type do not concern it."""

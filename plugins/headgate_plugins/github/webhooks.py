@@ -1,0 +1,68 @@
+"""Which GitHub event is which of ours; not whether the delivery is genuine.
+
+Source: https://docs.github.com/en/webhooks/webhook-events-and-payloads
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import Any
+from urllib.parse import parse_qsl
+
+from headgate import api
+from headgate_plugins.github import converters, shapes
+
+FORM = "application/x-www-form-urlencoded"
+
+# The first of each pair is the shape the payload has to fit, the second what makes an event of it.
+EVENTS: dict[str, tuple[type, Callable[[Any], api.Reading]]] = {
+    "push": (shapes.PushPayload, converters.push),
+    "pull_request": (shapes.PullRequestPayload, converters.pull_request),
+    "pull_request_review": (shapes.ReviewPayload, converters.review),
+    "issue_comment": (shapes.IssueCommentPayload, converters.issue_comment),
+    "pull_request_review_comment": (shapes.ReviewCommentPayload, converters.review_comment),
+    "commit_comment": (shapes.CommitCommentPayload, converters.commit_comment),
+    "release": (shapes.ReleasePayload, converters.release),
+    "ping": (shapes.PingPayload, converters.ping),
+    "status": (shapes.StatusPayload, converters.status),
+    "check_suite": (shapes.CheckSuitePayload, converters.check_suite),
+    "check_run": (shapes.CheckRunPayload, converters.check_run),
+    "workflow_run": (shapes.WorkflowRunPayload, converters.workflow_run),
+}
+
+SAID_BY_PUSH = {
+    "create": "a new branch or tag arrives as `push`, too, with its commits",
+    "delete": "a deleted branch or tag arrives as `push`, too, with the commit it pointed to",
+}
+
+
+def read(delivery: api.Delivery) -> api.Reading:
+    """What a delivery says; pure. Raises `Unreadable`, and nothing else."""
+    event = delivery.header("x-github-event")
+    if not event:
+        raise api.Unreadable("the header X-GitHub-Event is missing, empty or doubled")
+    if event in SAID_BY_PUSH:
+        return api.Ignored(reason=f"GitHub event `{event}`: {SAID_BY_PUSH[event]}")
+    if event not in EVENTS:
+        return api.Ignored(reason=f"GitHub event `{event[:80]}` is none that jobs can wait for")
+    shape, convert = EVENTS[event]
+    payload: Any = api.read_json(_payload(delivery), shape)
+    try:
+        return convert(payload)
+    except ValueError as error:
+        raise api.Unreadable(f"the payload of `{event}` cannot be meant: {error}") from None
+
+
+def _payload(delivery: api.Delivery) -> bytes:
+    """The JSON: the body itself, or the field `payload` of a form. GitHub signs the body as sent in both cases."""
+    content_type = (delivery.header("content-type") or "").partition(";")[0].strip().lower()
+    if content_type != FORM:
+        return delivery.body
+    try:
+        fields = parse_qsl(delivery.body.decode("ascii"), keep_blank_values=True, strict_parsing=True, max_num_fields=8)
+    except ValueError as error:
+        raise api.Unreadable(f"the body is no form: {error}") from None
+    values = [value for name, value in fields if name == "payload"]
+    if len(values) != 1:
+        raise api.Unreadable(f"the form has {len(values)} fields named payload instead of one")
+    return values[0].encode()
