@@ -1,0 +1,389 @@
+"""The queue's state machine, each arrow one function; not when to claim nor what to run.
+
+```
+            plan                claim                       finish
+   (nothing) ──a──> queued ──────b──────> running ───────────c───────────> finished
+                      │  ^                  │ ^ │ renew, progress             ^ ^
+                      │  └─────── e ────────┘ └─┘ d                           │ │
+                      │     release (retries left)                            │ │
+                      │                     └──── f  release (none left) ─────┘ │
+                      └────────────────────────── g  cancel ────────────────────┘
+```
+
+a. `plan` numbers it within its job, and finds the one that the same job and ref transition have already.
+b. `claim` gives it to a worker with a lease and the next fence; never more of a job than its `max_running`.
+c. `finish` with the fence of the claim; a stale worker's is refused.
+d. `renew` prolongs the lease and says whether somebody asked to cancel; `progress` tells of steps.
+e. `release` of a build whose worker is gone (`expired`), while the job's retries last: it waits again.
+f. `release` with no retry left: it is lost; asked to be cancelled meanwhile: it is cancelled.
+g. `cancel` of a waiting build ends it at once; a running one is only asked (`renew` tells its worker).
+
+Every arrow is one UPDATE that names the state it leaves, and the fence where a worker pulls it, so that whoever
+comes second changes nothing and is told. All functions run inside a unit of the writer, but the reads at the end.
+"""
+
+from __future__ import annotations
+
+from collections import Counter
+from collections.abc import Mapping, Sequence
+from datetime import datetime
+from typing import Any, Literal, TypeAlias
+
+import msgspec
+import sqlalchemy as sa
+from sqlalchemy.ext.asyncio import AsyncConnection
+
+from headgate.api import Build, Isolation, Outcome, State, StepResult
+from headgate.storage import dialect
+from headgate.storage.build_rows import (
+    QUEUED,
+    RUNNING,
+    Claimed,
+    NewBuild,
+    Planned,
+    build_of,
+    claimed_of,
+    row_of,
+)
+from headgate.storage.columns import storable
+from headgate.storage.pages import Page, page_of
+from headgate.storage.tables import builds, job_numbers
+
+__all__ = [
+    "QUEUED",
+    "RUNNING",
+    "Cancelled",
+    "Claimed",
+    "Depth",
+    "NewBuild",
+    "Planned",
+    "Renewed",
+    "by_number",
+    "cancel",
+    "claim",
+    "depth",
+    "expired",
+    "finish",
+    "get",
+    "page",
+    "plan",
+    "previous",
+    "progress",
+    "release",
+    "renew",
+    "running",
+]
+
+Renewed: TypeAlias = Literal["ours", "cancel", "fenced"]
+Cancelled: TypeAlias = Literal["finished", "requested", "already"]
+
+
+class Depth(msgspec.Struct, frozen=True, kw_only=True):
+    """How full the queue is; `oldest_queued_at` is `None` when nothing waits."""
+
+    queued: int
+    running: int
+    oldest_queued_at: datetime | None = None
+
+
+async def plan(conn: AsyncConnection, new: Sequence[NewBuild]) -> Sequence[Planned]:
+    """Queue each, numbered in the order given, or find the one its ref transition has made already (arrow a)."""
+    existing = await _of_transitions(conn, new)
+    fresh = [one for one in _first_of_each_transition(new) if _transition(one) not in existing]
+    rows = [row_of(one, number) for one, number in await _numbered(conn, fresh)]
+    if rows:
+        await conn.execute(sa.insert(builds), rows)
+    planned = {row["id"]: build_of(row) for row in rows}
+    made = {_transition(one): planned[one.id] for one in fresh if one.transition_id is not None}
+    return [
+        Planned(build=planned[one.id], existing=False)
+        if one.id in planned
+        else Planned(build=existing.get(_transition(one)) or made[_transition(one)], existing=True)
+        for one in new
+    ]
+
+
+async def claim(
+    conn: AsyncConnection,
+    *,
+    worker: str,
+    now: datetime,
+    lease_until: datetime,
+    limit: int,
+    exclude_jobs: Sequence[str] = (),
+) -> tuple[Claimed, ...]:
+    """Up to `limit` waiting builds for `worker`: higher priority first, then the longest waiting (arrow b)."""
+    claimed: list[Claimed] = []
+    while len(claimed) < limit:
+        ids = await _candidates(conn, limit - len(claimed), exclude_jobs)
+        if not ids:
+            break
+        taken = await conn.execute(
+            sa.update(builds)
+            .where(builds.c.id.in_(ids), QUEUED)
+            .values(
+                state=State.RUNNING.value,
+                fence=builds.c.fence + 1,
+                attempt=builds.c.attempt + 1,
+                worker=worker,
+                started_at=now,
+                lease_until=lease_until,
+                steps=(),
+            )
+            .returning(builds)
+        )
+        claimed += sorted((claimed_of(row) for row in taken.mappings()), key=lambda one: ids.index(one.build.id))
+    return tuple(claimed)
+
+
+async def renew(conn: AsyncConnection, id: str, fence: int, lease_until: datetime) -> Renewed:  # noqa: A002 - the word everybody says
+    """Prolong the lease (arrow d): "ours", "cancel" when its end was asked for, "fenced" when it is ours no more."""
+    query = _held(id, fence).values(lease_until=lease_until).returning(builds.c.cancel_requested)
+    row = (await conn.execute(query)).first()
+    if row is None:
+        return "fenced"
+    return "cancel" if row.cancel_requested else "ours"
+
+
+async def progress(
+    conn: AsyncConnection,
+    id: str,  # noqa: A002 - the word everybody says
+    fence: int,
+    *,
+    steps: Sequence[StepResult],
+    sha: str | None = None,
+    isolation: Isolation | None = None,
+) -> bool:
+    """Tell how far it is (arrow d); `None` leaves what is known. `False`: fenced."""
+    values: dict[str, Any] = {"steps": tuple(steps)}
+    if sha is not None:
+        values["sha"] = sha
+    if isolation is not None:
+        values["isolation"] = isolation
+    return (await conn.execute(_held(id, fence).values(**values).returning(builds.c.id))).first() is not None
+
+
+async def finish(
+    conn: AsyncConnection,
+    id: str,  # noqa: A002 - the word everybody says
+    fence: int,
+    *,
+    outcome: Outcome,
+    reason: str,
+    steps: Sequence[StepResult],
+    isolation: Isolation | None = None,
+    now: datetime,
+) -> Build | None:
+    """End it (arrow c) and give it as it is now, for the news of the same unit. `None`: fenced."""
+    values = _end(outcome, reason, now) | {"steps": tuple(steps)}
+    if isolation is not None:
+        values["isolation"] = isolation
+    return await _one(conn, _held(id, fence).values(**values).returning(builds))
+
+
+async def cancel(
+    conn: AsyncConnection,
+    id: str,  # noqa: A002 - the word everybody says
+    *,
+    reason: str,
+    now: datetime,
+    outcome: Outcome = Outcome.CANCELLED,
+) -> tuple[Cancelled, Build] | tuple[None, None]:
+    """End a waiting build at once (arrow g), ask a running one's worker to; `(None, None)`: no such build."""
+    waiting = sa.update(builds).where(builds.c.id == id, builds.c.state == State.QUEUED.value)
+    build = await _one(conn, waiting.values(**_end(outcome, reason, now)).returning(builds))
+    if build is not None:
+        return "finished", build
+    held = sa.update(builds).where(builds.c.id == id, builds.c.state == State.RUNNING.value)
+    build = await _one(conn, held.values(cancel_requested=True, reason=storable(reason)).returning(builds))
+    if build is not None:
+        return "requested", build
+    build = await get(conn, id)
+    return ("already", build) if build is not None else (None, None)
+
+
+async def expired(conn: AsyncConnection, now: datetime, *, limit: int = 100) -> tuple[Claimed, ...]:
+    """Running builds whose lease ended before `now`: their workers are gone. `release` each."""
+    query = sa.select(builds).where(RUNNING, builds.c.lease_until < now).order_by(builds.c.lease_until).limit(limit)
+    return tuple(claimed_of(row) for row in (await conn.execute(query)).mappings())
+
+
+async def release(
+    conn: AsyncConnection,
+    id: str,  # noqa: A002 - the word everybody says
+    fence: int,
+    *,
+    reason: str,
+    now: datetime,
+) -> Build | None:
+    """Take it from a worker that is gone: it waits again (e) or is lost (f), see its state. `None`: fenced."""
+    again = _held(id, fence).where(builds.c.attempt <= builds.c.retries, sa.not_(builds.c.cancel_requested))
+    values = {
+        "state": State.QUEUED.value,
+        "reason": storable(reason),
+        "worker": None,
+        "lease_until": None,
+        "started_at": None,
+        "isolation": None,
+        "steps": (),
+    }
+    if (build := await _one(conn, again.values(**values).returning(builds))) is not None:
+        return build
+    cancelled = _held(id, fence).where(builds.c.cancel_requested)
+    ended = cancelled.values(**(_end(Outcome.CANCELLED, "", now) | {"reason": builds.c.reason}))
+    if (build := await _one(conn, ended.returning(builds))) is not None:
+        return build
+    return await _one(conn, _held(id, fence).values(**_end(Outcome.LOST, reason, now)).returning(builds))
+
+
+async def running(conn: AsyncConnection, worker: str | None = None) -> tuple[Claimed, ...]:
+    """What runs, or what runs in the hands of `worker`, oldest first."""
+    query = sa.select(builds).where(RUNNING).order_by(builds.c.id)
+    if worker is not None:
+        query = query.where(builds.c.worker == worker)
+    return tuple(claimed_of(row) for row in (await conn.execute(query)).mappings())
+
+
+async def get(conn: AsyncConnection, id: str) -> Build | None:  # noqa: A002 - the word everybody says
+    """One by its id."""
+    return await _one(conn, sa.select(builds).where(builds.c.id == id))
+
+
+async def by_number(conn: AsyncConnection, job: str, number: int) -> Build | None:
+    """One as people say it: `web-tests #12`."""
+    return await _one(conn, sa.select(builds).where(builds.c.job == job, builds.c.number == number))
+
+
+async def page(
+    conn: AsyncConnection,
+    *,
+    cursor: str | None = None,
+    limit: int = 50,
+    job: str | None = None,
+    state: State | None = None,
+) -> Page[Build]:
+    """Newest first, of one job or state when asked."""
+    query = sa.select(builds).order_by(builds.c.id.desc()).limit(limit + 1)
+    if cursor is not None:
+        query = query.where(builds.c.id < cursor)
+    if job is not None:
+        query = query.where(builds.c.job == job)
+    if state is not None:
+        query = query.where(builds.c.state == state.value)
+    found = [build_of(row) for row in (await conn.execute(query)).mappings()]
+    return page_of(found, [one.id for one in found], limit)
+
+
+async def depth(conn: AsyncConnection) -> Depth:
+    """How many wait and run, and since when the longest waits."""
+    waiting = (
+        await conn.execute(
+            sa.select(sa.func.count(), sa.func.min(builds.c.queued_at)).select_from(builds).where(QUEUED)
+        )
+    ).one()
+    held = (await conn.execute(sa.select(sa.func.count()).select_from(builds).where(RUNNING))).scalar_one()
+    return Depth(queued=waiting[0], running=held, oldest_queued_at=waiting[1])
+
+
+async def previous(
+    conn: AsyncConnection,
+    job: str,
+    ref: str | None,
+    before_id: str,
+    outcome: Outcome | None = None,
+) -> Build | None:
+    """The finished build of the same job and ref before this one, with `outcome` when asked, that knew its commit."""
+    query = sa.select(builds).where(
+        builds.c.job == job,
+        builds.c.ref.is_(None) if ref is None else builds.c.ref == ref,
+        builds.c.id < before_id,
+        builds.c.state == State.FINISHED.value,
+        builds.c.sha.is_not(None),
+    )
+    if outcome is not None:
+        query = query.where(builds.c.outcome == outcome.value)
+    return await _one(conn, query.order_by(builds.c.id.desc()).limit(1))
+
+
+def _transition(one: NewBuild) -> tuple[str, str | None]:
+    return (one.job, one.transition_id)
+
+
+def _first_of_each_transition(new: Sequence[NewBuild]) -> list[NewBuild]:
+    seen: set[tuple[str, str | None]] = set()
+    first = []
+    for one in new:
+        if one.transition_id is None or _transition(one) not in seen:
+            first.append(one)
+            seen.add(_transition(one))
+    return first
+
+
+async def _of_transitions(conn: AsyncConnection, new: Sequence[NewBuild]) -> dict[tuple[str, str | None], Build]:
+    wanted = [_transition(one) for one in new if one.transition_id is not None]
+    found: dict[tuple[str, str | None], Build] = {}
+    for part in dialect.chunks(len(wanted)):
+        query = sa.select(builds).where(
+            builds.c.transition_id.is_not(None), sa.tuple_(builds.c.job, builds.c.transition_id).in_(wanted[part])
+        )
+        for row in (await conn.execute(query)).mappings():
+            found[(row["job"], row["transition_id"])] = build_of(row)
+    return found
+
+
+async def _numbered(conn: AsyncConnection, new: Sequence[NewBuild]) -> list[tuple[NewBuild, int]]:
+    """Each with the next number of its job; the writer is alone, so reading and adding is safe here."""
+    jobs = list({one.job for one in new})
+    last: Counter[str] = Counter()
+    for part in dialect.chunks(len(jobs)):
+        query = sa.select(job_numbers).where(job_numbers.c.job.in_(jobs[part]))
+        last.update({row.job: row.last for row in await conn.execute(query)})
+    numbered = []
+    for one in new:
+        last[one.job] += 1
+        numbered.append((one, last[one.job]))
+    if numbered:
+        rows = [{"job": job, "last": number} for job, number in last.items()]
+        await conn.execute(dialect.insert_or_update(job_numbers), rows)
+    return numbered
+
+
+async def _candidates(conn: AsyncConnection, limit: int, exclude_jobs: Sequence[str]) -> list[str]:
+    """The next in the claim's order that may run beside what runs; perhaps fewer than there are."""
+    busy = sa.select(builds.c.job, sa.func.count().label("running")).where(RUNNING).group_by(builds.c.job).subquery()
+    count = sa.func.coalesce(busy.c.running, 0).label("running")
+    query = (
+        sa.select(builds.c.id, builds.c.job, builds.c.max_running, count)
+        .outerjoin(busy, busy.c.job == builds.c.job)
+        .where(QUEUED, sa.or_(builds.c.max_running.is_(None), count < builds.c.max_running))
+        .order_by(builds.c.rank, builds.c.queued_at, builds.c.id)
+        .limit(limit)
+    )
+    if exclude_jobs:
+        query = query.where(builds.c.job.not_in(list(exclude_jobs)))
+    more: Counter[str] = Counter()
+    ids = []
+    for row in await conn.execute(query):
+        if row.max_running is None or row.running + more[row.job] < row.max_running:
+            more[row.job] += 1
+            ids.append(row.id)
+    return ids
+
+
+def _held(id: str, fence: int) -> sa.Update:  # noqa: A002 - the word everybody says
+    return sa.update(builds).where(builds.c.id == id, builds.c.fence == fence, builds.c.state == State.RUNNING.value)
+
+
+def _end(outcome: Outcome, reason: str, now: datetime) -> dict[str, Any]:
+    return {
+        "state": State.FINISHED.value,
+        "outcome": outcome.value,
+        "reason": storable(reason),
+        "finished_at": now,
+        "lease_until": None,
+    }
+
+
+async def _one(conn: AsyncConnection, query: sa.Executable) -> Build | None:
+    row: Mapping[Any, Any] | None = (await conn.execute(query)).mappings().first()
+    return build_of(row) if row else None

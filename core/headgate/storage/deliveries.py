@@ -1,0 +1,229 @@
+"""Webhook requests as evidence, each kept once and settled once; not what they say."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from datetime import datetime
+from typing import Literal, TypeAlias
+
+import msgspec
+import sqlalchemy as sa
+from sqlalchemy.ext.asyncio import AsyncConnection
+
+from headgate.api import Delivery
+from headgate.storage import dialect
+from headgate.storage.columns import storable
+from headgate.storage.pages import Page, page_of
+from headgate.storage.tables import deliveries, delivery_contents
+
+DeliveryState: TypeAlias = Literal["recorded", "routed", "ignored", "unreadable"]
+
+
+class NewDelivery(msgspec.Struct, frozen=True, kw_only=True):
+    """`key` is the sender's own id (`Seal.key`), `event` the word it calls the event by, for lists.
+
+    `state` and `reason`: what is known already of one that needs no routing, which is then settled as it is recorded.
+    """
+
+    delivery: Delivery
+    key: str | None = None
+    event: str | None = None
+    replay_of: str | None = None
+    state: Literal["recorded", "ignored", "unreadable"] = "recorded"
+    reason: str = ""
+
+
+class Recorded(msgspec.Struct, frozen=True, kw_only=True):
+    """`duplicate_of` is the delivery that had this key before; then nothing was recorded."""
+
+    id: str
+    duplicate_of: str | None = None
+
+
+class DeliveryRecord(msgspec.Struct, frozen=True, kw_only=True):
+    """A delivery and what became of it. `reason` says why it was ignored or could not be read."""
+
+    delivery: Delivery
+    key: str | None
+    event: str | None
+    state: DeliveryState
+    reason: str
+    settled_at: datetime | None
+    replay_of: str | None
+
+
+class DeliverySummary(msgspec.Struct, frozen=True, kw_only=True):
+    """A delivery in a list: without headers and body."""
+
+    id: str
+    connection: str
+    received_at: datetime
+    key: str | None
+    event: str | None
+    state: DeliveryState
+    reason: str
+    settled_at: datetime | None
+    replay_of: str | None
+
+
+class Settled(msgspec.Struct, frozen=True, kw_only=True):
+    """What became of a delivery."""
+
+    id: str
+    state: Literal["routed", "ignored", "unreadable"]
+    reason: str = ""
+    at: datetime
+
+
+_SUMMARY = [column for column in deliveries.columns]  # noqa: C416 - a list of columns, not of names
+_CONTENT = [column for column in delivery_contents.columns if column.name != "delivery_id"]
+_RECORDED = deliveries.c.state == sa.literal_column("'recorded'")
+
+
+async def record(conn: AsyncConnection, new: Sequence[NewDelivery]) -> Sequence[Recorded]:
+    """Record each, or say which earlier one, here or in the database, has its (connection, key). For `Writer.add`."""
+    first: dict[tuple[str, str], str] = await _known(conn, new)
+    recorded: list[Recorded] = []
+    kept: list[NewDelivery] = []
+    for one in new:
+        id_, key = one.delivery.id, _dedupe_key(one)
+        earlier = first.setdefault(key, id_) if key else id_
+        if earlier == id_:
+            kept.append(one)
+        recorded.append(Recorded(id=id_, duplicate_of=None if earlier == id_ else earlier))
+    if kept:
+        await conn.execute(sa.insert(deliveries), [_row(one) for one in kept])
+        await conn.execute(sa.insert(delivery_contents), [_content_row(one.delivery) for one in kept])
+    return recorded
+
+
+async def pending(conn: AsyncConnection, *, limit: int) -> tuple[DeliveryRecord, ...]:
+    """The oldest that nobody settled."""
+    found = await conn.execute(_whole().where(_RECORDED).order_by(deliveries.c.id).limit(limit))
+    return tuple(_record(row) for row in found)
+
+
+async def settle(conn: AsyncConnection, settled: Sequence[Settled]) -> dict[str, int]:
+    """Say what became of each; only a recorded one changes.
+
+    Gives how many changed for each id: 0 means it was settled before, and what a second routing would write must
+    not be written.
+    """
+    changed = {one.id: 0 for one in settled}
+    ids = list(changed)
+    for part in dialect.chunks(len(ids)):
+        found = await conn.execute(
+            sa.select(deliveries.c.id).where(deliveries.c.id.in_(ids[part]), deliveries.c.state == "recorded")
+        )
+        changed.update((row.id, 1) for row in found)
+    rows = {
+        one.id: {"of": one.id, "to": one.state, "because": storable(one.reason), "at": one.at}
+        for one in reversed(settled)  # of two for the same id the first stands
+        if changed[one.id]
+    }
+    if rows:
+        await conn.execute(_SETTLE, list(rows.values()))
+    return changed
+
+
+_SETTLE = (
+    sa.update(deliveries)
+    .where(deliveries.c.id == sa.bindparam("of"))
+    .values(state=sa.bindparam("to"), reason=sa.bindparam("because"), settled_at=sa.bindparam("at"))
+)
+
+
+async def get(conn: AsyncConnection, id: str) -> DeliveryRecord | None:  # noqa: A002 - the word everybody says
+    """One, with headers and body."""
+    row = (await conn.execute(_whole().where(deliveries.c.id == id))).first()
+    return _record(row) if row else None
+
+
+async def page(
+    conn: AsyncConnection,
+    *,
+    cursor: str | None = None,
+    limit: int = 50,
+    connection: str | None = None,
+    state: DeliveryState | None = None,
+) -> Page[DeliverySummary]:
+    """Newest first, of one connection or state when asked."""
+    query = sa.select(deliveries).order_by(deliveries.c.id.desc()).limit(limit + 1)
+    if cursor is not None:
+        query = query.where(deliveries.c.id < cursor)
+    if connection is not None:
+        query = query.where(deliveries.c.connection == connection)
+    if state is not None:
+        query = query.where(deliveries.c.state == state)
+    found = [DeliverySummary(**row) for row in (await conn.execute(query)).mappings()]
+    return page_of(found, [one.id for one in found], limit)
+
+
+async def _known(conn: AsyncConnection, new: Sequence[NewDelivery]) -> dict[tuple[str, str], str]:
+    keys = list({key for one in new if (key := _dedupe_key(one))})
+    known: dict[tuple[str, str], str] = {}
+    for part in dialect.chunks(len(keys)):
+        found = await conn.execute(
+            sa.select(deliveries.c.connection, deliveries.c.key, deliveries.c.id).where(
+                sa.tuple_(deliveries.c.connection, deliveries.c.key).in_(keys[part])
+            )
+        )
+        known.update(((row.connection, row.key), row.id) for row in found)
+    return known
+
+
+def _dedupe_key(one: NewDelivery) -> tuple[str, str] | None:
+    return None if one.key is None else (one.delivery.connection, storable(one.key))
+
+
+def _row(one: NewDelivery) -> dict[str, object]:
+    return {
+        "id": one.delivery.id,
+        "connection": one.delivery.connection,
+        "key": None if one.key is None else storable(one.key),
+        "received_at": one.delivery.received_at,
+        "event": None if one.event is None else storable(one.event),
+        "state": one.state,
+        "reason": storable(one.reason),
+        "settled_at": None if one.state == "recorded" else one.delivery.received_at,
+        "replay_of": one.replay_of,
+    }
+
+
+def _content_row(delivery: Delivery) -> dict[str, object]:
+    return {
+        "delivery_id": delivery.id,
+        "method": delivery.method,
+        "hook": storable(delivery.hook),
+        "query": delivery.query,
+        "remote": delivery.remote,
+        "headers": delivery.headers,
+        "body": delivery.body,
+    }
+
+
+def _whole() -> sa.Select[tuple[object, ...]]:
+    return sa.select(*_SUMMARY, *_CONTENT).join_from(deliveries, delivery_contents)
+
+
+def _record(row: sa.Row[tuple[object, ...]]) -> DeliveryRecord:
+    values = row._mapping  # noqa: SLF001 - SQLAlchemy's documented name
+    return DeliveryRecord(
+        delivery=Delivery(
+            id=values["id"],
+            connection=values["connection"],
+            received_at=values["received_at"],
+            headers=values["headers"],
+            body=values["body"],
+            remote=values["remote"],
+            method=values["method"],
+            hook=values["hook"],
+            query=values["query"],
+        ),
+        key=values["key"],
+        event=values["event"],
+        state=values["state"],
+        reason=values["reason"],
+        settled_at=values["settled_at"],
+        replay_of=values["replay_of"],
+    )

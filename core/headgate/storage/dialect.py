@@ -1,0 +1,149 @@
+"""What differs between databases, in one place; not the queries, which are SQLAlchemy Core.
+
+SQLite is the only dialect so far. PostgreSQL would bring its own `insert`, its own engines (no file, no lock, no
+checkpoint) and its own table of errors here, and nothing elsewhere.
+"""
+
+from __future__ import annotations
+
+import sqlite3
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+import sqlalchemy as sa
+from sqlalchemy.dialects.sqlite import Insert, insert
+from sqlalchemy.engine import URL, make_url
+from sqlalchemy.ext.asyncio import AsyncConnection, AsyncEngine, create_async_engine
+
+from headgate.storage.errors import Busy, StorageError, StorageFailed, StorageFull, StorageRefused
+
+CHUNK = 4_000
+"""Rows whose keys may stand in one IN list: SQLite takes 32,766 variables, and a key has up to three."""
+
+READERS = 4
+"""Reading connections; more only wait for the two cores."""
+
+_BUSY_SECONDS = 5.0
+_WRITER_PRAGMAS = (
+    "journal_mode = WAL",
+    "synchronous = FULL",
+    "foreign_keys = ON",
+    # We checkpoint ourselves: the automatic one swallows its I/O errors.
+    "wal_autocheckpoint = 0",
+    "journal_size_limit = 268435456",
+    "cache_size = -32768",
+    "temp_store = MEMORY",
+    "trusted_schema = OFF",
+)
+_READER_PRAGMAS = ("query_only = ON", "wal_autocheckpoint = 0", "cache_size = -8192", "trusted_schema = OFF")
+
+_SHM_FULL = 4_874  # SQLITE_IOERR_SHMSIZE: what a full disk looks like when the WAL index must grow
+_ERRORS: dict[int, type[StorageError]] = {
+    sqlite3.SQLITE_FULL: StorageFull,
+    sqlite3.SQLITE_BUSY: Busy,
+    sqlite3.SQLITE_LOCKED: Busy,
+    sqlite3.SQLITE_IOERR: StorageFailed,
+    sqlite3.SQLITE_CORRUPT: StorageFailed,
+    sqlite3.SQLITE_NOTADB: StorageFailed,
+    sqlite3.SQLITE_CANTOPEN: StorageFailed,
+    sqlite3.SQLITE_READONLY: StorageFailed,
+    sqlite3.SQLITE_PROTOCOL: StorageFailed,
+    sqlite3.SQLITE_NOMEM: StorageFailed,
+}
+
+
+def insert_new(table: sa.Table) -> Insert:
+    """INSERT that leaves a row alone which is there already."""
+    return insert(table).on_conflict_do_nothing()
+
+
+def insert_or_update(table: sa.Table) -> Insert:
+    """INSERT that overwrites all but the primary key of a row which is there already."""
+    statement = insert(table)
+    kept = {column.name for column in table.primary_key}
+    changed = {column.name: statement.excluded[column.name] for column in table.columns if column.name not in kept}
+    return statement.on_conflict_do_update(index_elements=sorted(kept), set_=changed)
+
+
+def trouble(error: BaseException | None) -> type[StorageError] | None:
+    """What a database error means for the writer; `None`: the fault of one statement (a constraint, bad SQL)."""
+    while error is not None:
+        code = getattr(error, "sqlite_errorcode", None)
+        if code is not None:
+            return StorageFull if code == _SHM_FULL else _ERRORS.get(code & 0xFF)
+        error = getattr(error, "orig", None) or error.__cause__
+    return None
+
+
+def file_of(url: str) -> Path:
+    """The database's file; `StorageRefused` for what we cannot open yet."""
+    parsed = make_url(url)
+    if parsed.get_backend_name() != "sqlite":
+        raise StorageRefused(
+            f"{parsed.get_backend_name()} is not supported yet; use sqlite+aiosqlite:////path/headgate.db"
+        )
+    if not parsed.database or parsed.database == ":memory:" or parsed.query:
+        raise StorageRefused("the database must be a file: sqlite+aiosqlite:////path/headgate.db")
+    return Path(parsed.database).absolute()
+
+
+def sync_engine(url: str) -> sa.Engine:
+    """For migrations: the same file through the standard library's driver, in explicit transactions."""
+    engine = sa.create_engine(_url(url, "sqlite+pysqlite"), connect_args=_arguments(), poolclass=sa.NullPool)
+    _configure(engine, ("journal_mode = WAL", "synchronous = FULL"), begin="BEGIN IMMEDIATE")
+    return engine
+
+
+def writer_engine(url: str) -> AsyncEngine:
+    """One connection that writes and checkpoints."""
+    engine = create_async_engine(
+        _url(url, "sqlite+aiosqlite"), connect_args=_arguments(), pool_size=1, max_overflow=0, pool_reset_on_return=None
+    )
+    _configure(engine.sync_engine, _WRITER_PRAGMAS, begin="BEGIN IMMEDIATE")
+    return engine
+
+
+def reader_engine(url: str) -> AsyncEngine:
+    """A few connections that cannot write; each transaction sees one state of the database."""
+    engine = create_async_engine(
+        _url(url, "sqlite+aiosqlite"), connect_args=_arguments(), pool_size=READERS, max_overflow=0
+    )
+    _configure(engine.sync_engine, _READER_PRAGMAS, begin="BEGIN")
+    return engine
+
+
+async def checkpoint(connection: AsyncConnection) -> None:
+    """Move what is committed from the WAL into the database file, as far as readers allow; outside transactions."""
+    raw = await connection.get_raw_connection()
+    driver: Any = raw.driver_connection
+    async with driver.execute("PRAGMA wal_checkpoint(PASSIVE)"):
+        pass
+
+
+def _url(url: str, driver: str) -> URL:
+    return make_url(url).set(drivername=driver, database=str(file_of(url)))
+
+
+def _arguments() -> dict[str, Any]:
+    # isolation_level None: the driver begins no transaction of its own, we say BEGIN ourselves.
+    return {"isolation_level": None, "timeout": _BUSY_SECONDS, "cached_statements": 256}
+
+
+def _configure(engine: sa.Engine, pragmas: tuple[str, ...], *, begin: str) -> None:
+    def connected(connection: Any, _record: object) -> None:
+        cursor = connection.cursor()
+        for pragma in pragmas:
+            cursor.execute(f"PRAGMA {pragma}")
+        cursor.close()
+
+    def begun(connection: sa.Connection) -> None:
+        connection.exec_driver_sql(begin)
+
+    sa.event.listen(engine, "connect", connected)
+    sa.event.listen(engine, "begin", begun)
+
+
+def chunks(count: int) -> Iterator[slice]:
+    """Slices of a list of `count` keys, each small enough for one statement."""
+    return (slice(start, start + CHUNK) for start in range(0, count, CHUNK))

@@ -1,0 +1,184 @@
+"""Where every head is and how it got there; not which observation counts (`routing.ledger` says that)."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from datetime import datetime
+from typing import Any
+
+import msgspec
+import sqlalchemy as sa
+from sqlalchemy.ext.asyncio import AsyncConnection
+
+from headgate.storage import dialect
+from headgate.storage.tables import refs, transitions
+
+REMEMBERED = 32
+"""How many of a ref's last transitions `load` brings along."""
+
+
+class RefKey(msgspec.Struct, frozen=True, kw_only=True):
+    """A ref, full, of a repository (its normalised key) of a connection."""
+
+    connection: str
+    repository: str
+    ref: str
+
+
+class Transition(msgspec.Struct, frozen=True, kw_only=True):
+    """The head moved from `before` to `after`; `late`: it was learned of when the head had moved on already."""
+
+    id: str
+    key: RefKey
+    generation: int
+    before: str | None
+    after: str | None
+    observed_at: datetime
+    by_webhook: bool
+    by_poll: bool
+    late: bool = False
+
+
+class RefState(msgspec.Struct, frozen=True, kw_only=True):
+    """What is known of a ref; `recent` has its last transitions, oldest first."""
+
+    head: str | None = None
+    known: bool = False
+    generation: int = 0
+    polled_head: str | None = None
+    polled_generation: int = 0
+    recent: tuple[Transition, ...] = ()
+
+
+async def load(conn: AsyncConnection, keys: Sequence[RefKey]) -> dict[RefKey, RefState]:
+    """The state of each; one never seen has `known=False` and generation 0."""
+    wanted = list(dict.fromkeys(keys))
+    states: dict[RefKey, RefState] = {}
+    recent: dict[RefKey, list[Transition]] = {}
+    for part in dialect.chunks(len(wanted)):
+        texts = [(key.connection, key.repository, key.ref) for key in wanted[part]]
+        found = await conn.execute(sa.select(refs).where(sa.tuple_(*_REF_KEY).in_(texts)))
+        states.update((_key(row), _state(row)) for row in found.mappings())
+        moves = await conn.execute(_RECENT.where(sa.tuple_(*_REF_KEY).in_(texts)))
+        for row in moves.mappings():
+            recent.setdefault(_key(row), []).append(_transition(row))
+    unknown = RefState()
+    return {
+        key: msgspec.structs.replace(states.get(key, unknown), recent=tuple(recent.get(key, ())[-REMEMBERED:]))
+        for key in wanted
+    }
+
+
+async def save(
+    conn: AsyncConnection,
+    *,
+    states: Mapping[RefKey, RefState],
+    new: Sequence[Transition],
+    witnessed: Sequence[Transition] = (),
+) -> None:
+    """Keep the states (without their `recent`), the new transitions, and who has witnessed the known ones."""
+    if states:
+        rows = [{**_key_row(key), **_state_row(state)} for key, state in states.items()]
+        await conn.execute(dialect.insert_or_update(refs), rows)
+    if new:
+        await conn.execute(sa.insert(transitions), [_transition_row(one) for one in new])
+    if witnessed:
+        await conn.execute(
+            _WITNESS, [{"of": one.id, "webhook": one.by_webhook, "poll": one.by_poll} for one in witnessed]
+        )
+
+
+async def heads(conn: AsyncConnection, connection: str, repository: str) -> dict[str, RefState]:
+    """All refs of a repository, without `recent`."""
+    found = await conn.execute(sa.select(refs).where(refs.c.connection == connection, refs.c.repository == repository))
+    return {row["ref"]: _state(row) for row in found.mappings()}
+
+
+async def history(conn: AsyncConnection, key: RefKey, *, limit: int = 50) -> tuple[Transition, ...]:
+    """A ref's transitions, newest first."""
+    found = await conn.execute(
+        sa.select(transitions)
+        .where(
+            transitions.c.connection == key.connection,
+            transitions.c.repository == key.repository,
+            transitions.c.ref == key.ref,
+        )
+        .order_by(transitions.c.generation.desc())
+        .limit(limit)
+    )
+    return tuple(_transition(row) for row in found.mappings())
+
+
+_REF_KEY = (refs.c.connection, refs.c.repository, refs.c.ref)
+_RECENT = (
+    sa.select(transitions)
+    .join(
+        refs,
+        (transitions.c.connection == refs.c.connection)
+        & (transitions.c.repository == refs.c.repository)
+        & (transitions.c.ref == refs.c.ref)
+        & (transitions.c.generation > refs.c.generation - REMEMBERED),
+    )
+    .order_by(transitions.c.connection, transitions.c.repository, transitions.c.ref, transitions.c.generation)
+)
+_WITNESS = (
+    sa.update(transitions)
+    .where(transitions.c.id == sa.bindparam("of"))
+    .values(by_webhook=sa.bindparam("webhook"), by_poll=sa.bindparam("poll"))
+)
+
+
+def _key(row: Mapping[Any, Any]) -> RefKey:
+    return RefKey(connection=row["connection"], repository=row["repository"], ref=row["ref"])
+
+
+def _key_row(key: RefKey) -> dict[str, object]:
+    return {"connection": key.connection, "repository": key.repository, "ref": key.ref}
+
+
+def _state(row: Mapping[Any, Any]) -> RefState:
+    return RefState(
+        head=row["head"],
+        known=row["known"],
+        generation=row["generation"],
+        polled_head=row["polled_head"],
+        polled_generation=row["polled_generation"],
+    )
+
+
+def _state_row(state: RefState) -> dict[str, object]:
+    return {
+        "head": state.head,
+        "known": state.known,
+        "generation": state.generation,
+        "polled_head": state.polled_head,
+        "polled_generation": state.polled_generation,
+    }
+
+
+def _transition(row: Mapping[Any, Any]) -> Transition:
+    return Transition(
+        id=row["id"],
+        key=_key(row),
+        generation=row["generation"],
+        before=row["before"],
+        after=row["after"],
+        observed_at=row["observed_at"],
+        by_webhook=row["by_webhook"],
+        by_poll=row["by_poll"],
+        late=row["late"],
+    )
+
+
+def _transition_row(one: Transition) -> dict[str, object]:
+    return {
+        "id": one.id,
+        **_key_row(one.key),
+        "generation": one.generation,
+        "before": one.before,
+        "after": one.after,
+        "observed_at": one.observed_at,
+        "by_webhook": one.by_webhook,
+        "by_poll": one.by_poll,
+        "late": one.late,
+    }

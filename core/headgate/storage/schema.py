@@ -1,0 +1,76 @@
+"""Which version of the tables a database has, and bringing it to ours; not the tables."""
+
+from __future__ import annotations
+
+import os
+import sqlite3
+from pathlib import Path
+
+import sqlalchemy as sa
+
+from headgate.storage import dialect
+from headgate.storage.errors import StorageRefused
+from headgate.storage.lock import Lock
+
+HEAD = "0001"
+"""The newest migration; they are numbered, so that an older program knows a newer schema when it sees one."""
+
+_MIGRATIONS = Path(__file__).parent / "migrations"
+
+
+def migrate(url: str) -> str:
+    """Bring the database to `HEAD`, making it if there is none, in one transaction; gives `HEAD`.
+
+    Raises `StorageRefused` when a newer Headgate made it, another process uses it or it is no database.
+    Blocks: call it before the event loop, or in a thread.
+    """
+    file = dialect.file_of(url)
+    if not file.parent.is_dir():
+        raise StorageRefused(f"the folder of the database does not exist: {file.parent}")
+    with Lock(file):
+        if schema_version(url) != HEAD:
+            # Private before SQLite touches it; its WAL and index get the same mode.
+            os.close(os.open(file, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o600))
+            _upgrade(url)
+    return HEAD
+
+
+def schema_version(url: str) -> str | None:
+    """The version of the database's tables, `None` when there are none yet.
+
+    Raises `StorageRefused` when it is newer than ours or the file is no database.
+    """
+    file = dialect.file_of(url)
+    if not file.exists() or file.stat().st_size == 0:
+        return None
+    engine = dialect.sync_engine(url)
+    try:
+        with engine.connect() as connection:
+            known = sa.inspect(connection).has_table("alembic_version")
+            version = connection.exec_driver_sql("SELECT version_num FROM alembic_version").scalar() if known else None
+    except sa.exc.DBAPIError as error:
+        reason = error.orig if isinstance(error.orig, sqlite3.Error) else error
+        raise StorageRefused(f"{file} cannot be read as a database: {reason}") from error
+    finally:
+        engine.dispose()
+    if version is not None and version > HEAD:
+        raise StorageRefused(
+            f"{file} has schema {version}, and this Headgate knows up to {HEAD}: "
+            "a newer Headgate made it; start that one, or restore a backup"
+        )
+    return version
+
+
+def _upgrade(url: str) -> None:
+    from alembic import command  # late: a start that has nothing to migrate does not pay for it
+    from alembic.config import Config
+
+    config = Config()
+    config.set_main_option("script_location", str(_MIGRATIONS).replace("%", "%%"))
+    engine = dialect.sync_engine(url)
+    try:
+        with engine.begin() as connection:
+            config.attributes["connection"] = connection
+            command.upgrade(config, "head")
+    finally:
+        engine.dispose()
