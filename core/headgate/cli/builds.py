@@ -18,10 +18,10 @@ app = typer.Typer()
 @app.command()
 def builds(
     context: typer.Context,
-    build: Annotated[str | None, typer.Argument(help="One build, as job#12 or by id.")] = None,
-    job: Annotated[str | None, typer.Option(help="Only those of this job.")] = None,
-    state: Annotated[str | None, typer.Option(help="Only queued, running or finished ones.")] = None,
-    limit: Annotated[int, typer.Option("-n", "--limit", min=1, help="How many.")] = 20,
+    build: Annotated[str | None, typer.Argument(metavar="BUILD", help="One build, as job#12 or by id.")] = None,
+    job: Annotated[str | None, typer.Option(metavar="JOB", help="Only those of this job.")] = None,
+    state: Annotated[str | None, typer.Option(metavar="STATE", help="Only queued, running or finished ones.")] = None,
+    limit: Annotated[int, typer.Option("-n", "--limit", metavar="N", min=1, help="How many.")] = 20,
 ) -> None:
     """List builds, newest first, or show one."""
     call = Invocation.of(context)

@@ -17,8 +17,8 @@ app = typer.Typer()
 @app.command()
 def cancel(
     context: typer.Context,
-    build: Annotated[str, typer.Argument(help="As job#12 or by id.")],
-    reason: Annotated[str, typer.Option(help="Why, for those who look at the build later.")] = "",
+    build: Annotated[str, typer.Argument(metavar="BUILD", help="As job#12 or by id.")],
+    reason: Annotated[str, typer.Option(metavar="TEXT", help="Why, for those who look at the build later.")] = "",
 ) -> None:
     """Cancel a build that waits or runs."""
     call = Invocation.of(context)

@@ -65,7 +65,7 @@ class LazyGroup(typer.core.TyperGroup):
 
     def resolve_command(self, ctx: Any, args: list[str]) -> Any:
         """As the parent, which looks for near misses in `commands`, so that it finds names not yet imported."""
-        self.commands = dict.fromkeys(COMMANDS)  # type: ignore[arg-type]  # only the keys are read
+        self.commands = dict.fromkeys(COMMANDS)  # type: ignore[assignment]  # only the keys are read
         return super().resolve_command(ctx, args)
 
     def format_commands(self, ctx: Any, formatter: Any) -> None:  # noqa: ARG002 - the parent's signature

@@ -19,9 +19,9 @@ _TONES: Mapping[str, Tone] = {"routed": "green", "ignored": "dim", "unreadable":
 @app.command()
 def deliveries(
     context: typer.Context,
-    connection: Annotated[str | None, typer.Option(help="Only those of this connection.")] = None,
-    state: Annotated[str | None, typer.Option(help="Only recorded, routed, ignored or unreadable ones.")] = None,
-    limit: Annotated[int, typer.Option("-n", "--limit", min=1, help="How many.")] = 20,
+    connection: Annotated[str | None, typer.Option(metavar="NAME", help="Only those of this connection.")] = None,
+    state: Annotated[str | None, typer.Option(metavar="STATE", help="Only recorded, routed, ignored or unreadable ones.")] = None,
+    limit: Annotated[int, typer.Option("-n", "--limit", metavar="N", min=1, help="How many.")] = 20,
 ) -> None:
     """List the webhooks that arrived, newest first."""
     call = Invocation.of(context)

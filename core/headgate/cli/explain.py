@@ -20,9 +20,9 @@ app = typer.Typer()
 def explain(
     context: typer.Context,
     what: Annotated[
-        str | None, typer.Argument(metavar="[DELIVERY | BUILD]", help="An id, or a build as job#12.")
+        str | None, typer.Argument(metavar="DELIVERY | BUILD", help="An id, or a build as job#12.")
     ] = None,
-    job: Annotated[str | None, typer.Option(help="With --commit: why did this job (not) build it?")] = None,
+    job: Annotated[str | None, typer.Option(metavar="JOB", help="With --commit: why did this job (not) build it?")] = None,
     commit: Annotated[str | None, typer.Option(metavar="SHA", help="The commit, in full or its first digits.")] = None,
 ) -> None:
     """Say why a delivery, a build or a commit did (not) build.

@@ -19,7 +19,7 @@ app = typer.Typer()
 @app.command()
 def log(
     context: typer.Context,
-    build: Annotated[str, typer.Argument(help="As job#12 or by id.")],
+    build: Annotated[str, typer.Argument(metavar="BUILD", help="As job#12 or by id.")],
     *,
     follow: Annotated[bool, typer.Option("-f", "--follow", help="Go on until the build ends.")] = False,
 ) -> None:

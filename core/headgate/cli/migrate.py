@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-import asyncio
-
 import typer
 
 from headgate.cli.installed import installed_settings
@@ -21,15 +19,12 @@ def migrate(context: typer.Context) -> None:
     """
     call = Invocation.of(context)
     settings = installed_settings(call)
-    from headgate.storage.schema import migrate as bring_forward
-    from headgate.storage.schema import schema_version
+    # Late: SQL is for this command and the server.
+    from headgate.storage import schema
 
-    async def work() -> tuple[str | None, str | None]:
-        before = await schema_version(settings.database)
-        await bring_forward(settings.database)
-        return before, await schema_version(settings.database)
-
-    before, after = asyncio.run(work())
+    settings.data.mkdir(mode=0o700, parents=True, exist_ok=True)
+    before = schema.schema_version(settings.database)
+    after = schema.migrate(settings.database)
     if call.json:
         write_json({"before": before, "after": after})
     elif before == after:

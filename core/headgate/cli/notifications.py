@@ -19,8 +19,8 @@ _TONES: Mapping[str, Tone] = {"told": "green", "waiting": "cyan", "superseded": 
 @app.callback(invoke_without_command=True)
 def notifications(
     context: typer.Context,
-    state: Annotated[str | None, typer.Option(help="Only waiting, told, superseded or dead ones.")] = None,
-    limit: Annotated[int, typer.Option("-n", "--limit", min=1, help="How many.")] = 20,
+    state: Annotated[str | None, typer.Option(metavar="STATE", help="Only waiting, told, superseded or dead ones.")] = None,
+    limit: Annotated[int, typer.Option("-n", "--limit", metavar="N", min=1, help="How many.")] = 20,
 ) -> None:
     """List what was told to whom, or tell it again."""
     if context.invoked_subcommand:
@@ -38,7 +38,7 @@ def notifications(
 @app.command()
 def retry(
     context: typer.Context,
-    notification: Annotated[str, typer.Argument(help="The id of a dead one.")],
+    notification: Annotated[str, typer.Argument(metavar="NOTIFICATION", help="The id of a dead one.")],
 ) -> None:
     """Try again to tell what was given up."""
     call = Invocation.of(context)

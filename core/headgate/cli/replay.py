@@ -17,7 +17,7 @@ app = typer.Typer()
 @app.command()
 def replay(
     context: typer.Context,
-    delivery: Annotated[str, typer.Argument(help="Its id, as `headgate deliveries` lists it.")],
+    delivery: Annotated[str, typer.Argument(metavar="DELIVERY", help="Its id, as `headgate deliveries` lists it.")],
 ) -> None:
     """Judge a kept delivery again with today's jobs.
 

@@ -20,7 +20,7 @@ app = typer.Typer()
 @app.command()
 def run(
     context: typer.Context,
-    job: Annotated[str, typer.Argument(help="The job's name.")],
+    job: Annotated[str, typer.Argument(metavar="JOB", help="The job's name.")],
     parameters: Annotated[
         list[str] | None,
         typer.Option(
@@ -28,9 +28,9 @@ def run(
         ),
     ] = None,
     *,
-    ref: Annotated[str | None, typer.Option(help="The branch or tag; otherwise the default branch.")] = None,
-    sha: Annotated[str | None, typer.Option(help="The commit, in full; it wins over --ref.")] = None,
-    reason: Annotated[str, typer.Option(help="Why, for those who look at the build later.")] = "",
+    ref: Annotated[str | None, typer.Option(metavar="REF", help="The branch or tag; otherwise the default branch.")] = None,
+    sha: Annotated[str | None, typer.Option(metavar="SHA", help="The commit, in full; it wins over --ref.")] = None,
+    reason: Annotated[str, typer.Option(metavar="TEXT", help="Why, for those who look at the build later.")] = "",
     follow: Annotated[bool, typer.Option("-f", "--follow", help="Print its log until it ends.")] = False,
 ) -> None:
     """Queue a build of a job.
