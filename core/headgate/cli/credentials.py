@@ -9,7 +9,7 @@ import getpass
 import sys
 from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
-from typing import Any, TextIO, get_args
+from typing import Any, TextIO
 
 import msgspec
 
@@ -61,7 +61,7 @@ def writable(stores: Mapping[str, CredentialStore], name: str) -> WritableCreden
 
 
 def read_fields(
-    kind: str,
+    kind: CredentialType,
     *,
     files: Mapping[str, Path] | None = None,
     stdin: TextIO | None = None,
@@ -74,9 +74,9 @@ def read_fields(
     Elsewhere stdin holds the one field that is left, or a JSON object when several are. One line end is cut
     from a value, but for keys, which need theirs.
     """
-    if kind not in FIELDS:
-        raise CredentialError(f"there is no credential type {kind!r}; there are: {', '.join(get_args(CredentialType))}")
-    expected = FIELDS[kind]
+    expected = FIELDS.get(kind)
+    if expected is None:
+        raise CredentialError(f"there is no credential type {kind!r}; there are: {', '.join(FIELDS)}")
     if unknown := sorted(set(files or {}) - set(expected)):
         raise CredentialError(f"a {kind} credential has no {', '.join(unknown)}; it has: {', '.join(expected)}")
     found = {name: _read_file(path) for name, path in (files or {}).items()}
@@ -116,11 +116,12 @@ async def set_credential(
 
 async def list_credentials(stores: Mapping[str, CredentialStore]) -> tuple[Listed, ...]:
     """What all stores hold, by reference; secrets are not even read where a store can avoid it."""
-    return tuple(
-        Listed(reference=f"secret://{label}/{found.name}", type=found.type, hosts=found.hosts, version=found.version)
-        for label in sorted(stores)
-        for found in await stores[label].list()
-    )
+    lines: list[Listed] = []
+    for label in sorted(stores):
+        for found in await stores[label].list():
+            reference = f"secret://{label}/{found.name}"
+            lines.append(Listed(reference=reference, type=found.type, hosts=found.hosts, version=found.version))
+    return tuple(lines)
 
 
 async def remove_credential(store: WritableCredentialStore, *, name: str) -> None:
