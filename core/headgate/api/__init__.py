@@ -21,6 +21,7 @@ from headgate.api.credentials import (
     CredentialStore,
     CredentialSummary,
     CredentialType,
+    RewrapsSecrets,
     Secret,
     WritableCredentialStore,
 )
@@ -214,6 +215,7 @@ __all__ = [
     "ReportsStatus",
     "Repository",
     "Result",
+    "RewrapsSecrets",
     "RouteKind",
     "RouteRequest",
     "RouteResponse",

@@ -129,3 +129,11 @@ class WritableCredentialStore(CredentialStore, Protocol):
 
     async def remove(self, name: str) -> None:
         """Forget it; `CredentialError` when there is none."""
+
+
+@runtime_checkable
+class RewrapsSecrets(Protocol):
+    """A store that keeps its secrets under a key and can change that key."""
+
+    async def rewrap(self) -> int:
+        """Put all secrets under a fresh key, durably, and say how many; after a crash, again does the rest."""

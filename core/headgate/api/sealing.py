@@ -20,6 +20,7 @@ _PREFIX = "hg1."
 _NONCE = 12
 _KEY = 32
 _TAG = 16
+_LONGEST_KEY_FILE = 1024
 
 
 class SealingKey:
@@ -33,23 +34,42 @@ class SealingKey:
 
     def seal(self, plaintext: str, *, bound_to: str) -> str:
         """A sealed text that opens only with the same `bound_to`."""
-        data_key, wrap_nonce, nonce = AESGCM.generate_key(256), os.urandom(_NONCE), os.urandom(_NONCE)
-        wrapped = self._aead.encrypt(wrap_nonce, data_key, bound_to.encode())
-        sealed = AESGCM(data_key).encrypt(nonce, plaintext.encode(), bound_to.encode())
-        return _PREFIX + base64.urlsafe_b64encode(wrap_nonce + wrapped + nonce + sealed).decode()
+        data_key, nonce = AESGCM.generate_key(256), os.urandom(_NONCE)
+        return self._wrap(
+            data_key, nonce + AESGCM(data_key).encrypt(nonce, plaintext.encode(), bound_to.encode()), bound_to
+        )
 
     def open(self, sealed: str, *, bound_to: str) -> str:
         """The plaintext; `CredentialError` when the key, the text or what it is bound to is another."""
         try:
-            raw = base64.b64decode(sealed.removeprefix(_PREFIX).encode(), altchars=b"-_", validate=True)
-            wrap_nonce, rest = raw[:_NONCE], raw[_NONCE:]
-            wrapped, rest = rest[: _KEY + _TAG], rest[_KEY + _TAG :]
-            data_key = self._aead.decrypt(wrap_nonce, wrapped, bound_to.encode())
+            data_key, rest = self._unwrap(sealed, bound_to)
             return AESGCM(data_key).decrypt(rest[:_NONCE], rest[_NONCE:], bound_to.encode()).decode()
         except (InvalidTag, ValueError) as error:
-            raise CredentialError(
-                f"{bound_to} cannot be opened: another key file, or the stored text was changed"
-            ) from error
+            raise _closed(bound_to) from error
+
+    def rewrap(self, sealed: str, *, old: SealingKey, bound_to: str) -> str:
+        """The same sealed text under this key instead of `old`; the plaintext is neither seen nor sealed anew."""
+        try:
+            data_key, rest = old._unwrap(sealed, bound_to)
+        except (InvalidTag, ValueError) as error:
+            raise _closed(bound_to) from error
+        return self._wrap(data_key, rest, bound_to)
+
+    def _wrap(self, data_key: bytes, rest: bytes, bound_to: str) -> str:
+        nonce = os.urandom(_NONCE)
+        wrapped = self._aead.encrypt(nonce, data_key, bound_to.encode())
+        return _PREFIX + base64.urlsafe_b64encode(nonce + wrapped + rest).decode()
+
+    def _unwrap(self, sealed: str, bound_to: str) -> tuple[bytes, bytes]:
+        if not sealed.startswith(_PREFIX):
+            raise ValueError("another format")
+        raw = base64.b64decode(sealed.removeprefix(_PREFIX).encode(), altchars=b"-_", validate=True)
+        wrapped, rest = raw[_NONCE : _NONCE + _KEY + _TAG], raw[_NONCE + _KEY + _TAG :]
+        return self._aead.decrypt(raw[:_NONCE], wrapped, bound_to.encode()), rest
+
+
+def _closed(bound_to: str) -> CredentialError:
+    return CredentialError(f"{bound_to} cannot be opened: another key file, or the stored text was changed")
 
 
 def read_key_file(path: Path, *, create: bool = False) -> SealingKey:
@@ -58,20 +78,23 @@ def read_key_file(path: Path, *, create: bool = False) -> SealingKey:
     With `create`, a missing file is made with a random key (mode 0600, never overwritten). Raises
     `CredentialError` when the file is missing, has another form, another owner or a wider mode.
     """
-    if create and not path.exists():
-        path.parent.mkdir(parents=True, exist_ok=True)
-        _write_new(path, os.urandom(_KEY).hex() + "\n")
     try:
-        descriptor = os.open(path, os.O_RDONLY | os.O_CLOEXEC)
+        if create and not path.exists():
+            path.parent.mkdir(parents=True, exist_ok=True)
+            _write_new(path, os.urandom(_KEY).hex() + "\n")
+        # Without O_NONBLOCK a named pipe in its place would hold us here for ever.
+        descriptor = os.open(path, os.O_RDONLY | os.O_CLOEXEC | os.O_NONBLOCK)
     except OSError as error:
         raise CredentialError(f"the key file {path} cannot be read: {error.strerror}") from None
-    with os.fdopen(descriptor) as file:
+    with os.fdopen(descriptor, "rb") as file:
         status = os.fstat(file.fileno())
+        if not stat.S_ISREG(status.st_mode):
+            raise CredentialError(f"the key file {path} is not a file")
         if stat.S_IMODE(status.st_mode) & 0o077:
             raise CredentialError(f"the key file {path} is open to others; run: chmod 600 {path}")
         if status.st_uid != os.geteuid():
             raise CredentialError(f"the key file {path} belongs to another user (id {status.st_uid})")
-        text = file.read().strip()
+        text = file.read(_LONGEST_KEY_FILE).decode("ascii", "replace").strip()
     try:
         key = bytes.fromhex(text)
     except ValueError:
@@ -83,7 +106,7 @@ def read_key_file(path: Path, *, create: bool = False) -> SealingKey:
 
 def _write_new(path: Path, text: str) -> None:
     """Written whole under another name first: a crash must not leave half a key behind."""
-    draft = path.with_name(f".{path.name}.{os.getpid()}")
+    draft = path.with_name(f".{path.name}.{os.urandom(4).hex()}")  # no process id: a container's is always the same
     descriptor = os.open(draft, os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_CLOEXEC, 0o600)
     try:
         with os.fdopen(descriptor, "w") as file:
@@ -96,3 +119,8 @@ def _write_new(path: Path, text: str) -> None:
             return  # another process was first, and its key is the one
     finally:
         draft.unlink()
+    folder = os.open(path.parent, os.O_RDONLY | os.O_DIRECTORY | os.O_CLOEXEC)
+    try:
+        os.fsync(folder)  # else a crash could forget the key, and with it all that was sealed since
+    finally:
+        os.close(folder)
