@@ -1,0 +1,133 @@
+r"""How a log stands on disk, and reading it, also while it is being written; not who writes it.
+
+A line of `<build>.log` is `<milliseconds since the build began>\t<step>\t<text>\n` in UTF-8; step 0 is Headgate
+itself, others count from 1. `<build>.idx` holds records of three 64-bit numbers (line, byte offset, step): one
+where a step begins, and one about every thousand lines with the step `MARK`, enough to find a line without
+reading all.
+"""
+
+from __future__ import annotations
+
+import struct
+from collections.abc import Iterator
+from pathlib import Path
+from typing import BinaryIO, Final
+
+import msgspec
+
+MARK: Final = 2**64 - 1
+"""The step of an index record that only marks a line."""
+
+OURS: Final = 0
+"""The step of what Headgate itself says."""
+
+EVERY: Final = 1_000
+"""Lines between two marks, at least."""
+
+RECORD = struct.Struct("<QQQ")
+_PAGE_BYTES = 4_194_304
+
+
+class LogLine(msgspec.Struct, frozen=True, kw_only=True):
+    """One line. `number` counts from 0; `step` 0 is Headgate itself, others count from 1."""
+
+    number: int
+    milliseconds: int
+    step: int
+    text: str
+
+
+class LogPage(msgspec.Struct, frozen=True, kw_only=True):
+    """Some lines. `next` is the number after the last one; `more`: there are further lines now."""
+
+    lines: tuple[LogLine, ...]
+    next: int
+    more: bool
+
+
+class LogReader:
+    """Reads a log, also one that is being written."""
+
+    def __init__(self, path: Path) -> None:
+        """`path`: the `.log` file, which need not be there yet."""
+        self._path = path
+
+    def page(self, first: int = 0, limit: int = 1_000) -> LogPage:
+        """Lines from number `first` on, at most `limit` of them and 4 MiB."""
+        page, _ = self._read(first, limit, self._find(first))
+        return page
+
+    def after(self, first: int, limit: int, offset: int | None) -> tuple[LogPage, int]:
+        """As `page`, for one who goes on reading: give back the second value as `offset`."""
+        return self._read(first, limit, self._find(first) if offset is None else (first, offset))
+
+    def lines_from(self, first: int) -> Iterator[LogLine]:
+        """All lines from number `first` on, read a page at a time."""
+        offset: int | None = None
+        more = True
+        while more:
+            page, offset = self.after(first, EVERY, offset)
+            yield from page.lines
+            first, more = page.next, page.more
+
+    def steps(self) -> dict[int, int]:
+        """The first line of each step that has said something."""
+        found: dict[int, int] = {}
+        for line, _, step in self._records():
+            if step != MARK:
+                found.setdefault(step, line)
+        return found
+
+    def _records(self) -> list[tuple[int, int, int]]:
+        try:
+            raw = self._path.with_suffix(".idx").read_bytes()
+        except FileNotFoundError:
+            return []
+        return list(RECORD.iter_unpack(raw[: len(raw) // RECORD.size * RECORD.size]))
+
+    def _find(self, line: int) -> tuple[int, int]:
+        """The nearest indexed (line, offset) at or before `line`."""
+        best = (0, 0)
+        if line > 0:
+            for number, offset, _ in self._records():
+                if best[0] <= number <= line:
+                    best = number, offset
+        return best
+
+    def _read(self, first: int, limit: int, start: tuple[int, int]) -> tuple[LogPage, int]:
+        number, offset = start
+        lines: list[LogLine] = []
+        size = 0
+        try:
+            file = self._path.open("rb")
+        except FileNotFoundError:
+            return LogPage(lines=(), next=first, more=False), offset
+        with file:
+            file.seek(offset)
+            for raw in _whole_lines(file):
+                if number >= first:
+                    if len(lines) >= limit or size > _PAGE_BYTES:
+                        return LogPage(lines=tuple(lines), next=number, more=True), offset
+                    lines.append(_line(number, raw))
+                    size += len(raw)
+                number += 1
+                offset += len(raw)
+        return LogPage(lines=tuple(lines), next=max(number, first), more=False), offset
+
+
+def _whole_lines(file: BinaryIO) -> Iterator[bytes]:
+    """Lines with their break; the last one without a break is still being written."""
+    for raw in file:
+        if raw.endswith(b"\n"):
+            yield raw
+
+
+def _line(number: int, raw: bytes) -> LogLine:
+    time_, _, rest = raw[:-1].partition(b"\t")
+    step, _, text = rest.partition(b"\t")
+    return LogLine(
+        number=number,
+        milliseconds=int(time_) if time_.isdigit() else 0,
+        step=int(step) if step.isdigit() else OURS,
+        text=text.decode("utf-8", "replace"),
+    )

@@ -1,0 +1,76 @@
+"""All logs by build, and following one while it grows; not their format."""
+
+from __future__ import annotations
+
+import asyncio
+import re
+from collections.abc import AsyncIterator, Awaitable, Callable
+from pathlib import Path
+
+from headgate import api
+from headgate.builds.log_format import LogLine, LogReader
+from headgate.builds.log_writer import LogWriter
+from headgate.credentials.redaction import Redactor
+
+_POLL = 0.5
+"""Seconds between two looks at a log that another process writes, or that nobody writes yet."""
+
+_BATCH = 5_000
+_NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9_-]*")
+
+
+class Logs:
+    """The folder of logs. Made once; the worker opens writers in it, readers and followers come as they like."""
+
+    def __init__(self, root: Path) -> None:
+        """`root` is made when the first log is."""
+        self._root = root
+        self._open: dict[str, LogWriter] = {}
+
+    def writer(self, build_id: str, *, redactor: Redactor, limit: int) -> LogWriter:
+        """Begin the build's log, or go on with that of an attempt before; `limit` in bytes."""
+        writer = LogWriter(
+            self._path(build_id),
+            masking=redactor.stream,
+            limit=limit,
+            closed=lambda: self._forget(build_id),
+        )
+        self._open[build_id] = writer
+        return writer
+
+    def _forget(self, build_id: str) -> None:
+        self._open.pop(build_id, None)
+
+    def reader(self, build_id: str) -> LogReader:
+        """The build's log, empty when it has none."""
+        return LogReader(self._path(build_id))
+
+    async def follow(
+        self, build_id: str, *, first: int = 0, done: Callable[[], Awaitable[bool]]
+    ) -> AsyncIterator[tuple[LogLine, ...]]:
+        """Lines from number `first` on, in batches as they come, until the build is finished and all is told.
+
+        `done` says whether the build is finished; it is asked only while nobody in this process writes the log.
+        """
+        reader = self.reader(build_id)
+        offset: int | None = None
+        while True:
+            writer = self._open.get(build_id)
+            finished = writer is None and await done()
+            more = True
+            while more:
+                page, offset = reader.after(first, _BATCH, offset)
+                first, more = page.next, page.more
+                if page.lines:
+                    yield page.lines
+            if finished:
+                return
+            if writer is None:
+                await asyncio.sleep(_POLL)
+            elif writer.size <= (offset or 0):
+                await writer.wait()
+
+    def _path(self, build_id: str) -> Path:
+        if not _NAME.fullmatch(build_id):
+            raise api.QueueError("a build's id holds letters, digits, - and _ only")
+        return self._root / f"{build_id}.log"

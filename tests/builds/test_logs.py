@@ -1,0 +1,235 @@
+"""Logs: what is written is read back, line by line, whatever the pieces were."""
+
+from __future__ import annotations
+
+import asyncio
+import itertools
+from pathlib import Path
+
+import pytest
+from hypothesis import HealthCheck, given, settings
+from hypothesis import strategies as st
+
+from headgate import api
+from headgate.builds import log_writer
+from headgate.builds.log_format import LogReader
+from headgate.builds.logs import Logs
+from headgate.credentials.redaction import Redactor
+
+
+@pytest.fixture
+def logs(tmp_path):
+    return Logs(tmp_path / "logs")
+
+
+def write(logs, *pieces, limit=1_000_000, build="b_1", redactor=None):
+    """One log of (step, bytes) pieces; a text is said by us, and `None` ends the step."""
+    writer = logs.writer(build, redactor=redactor or Redactor(), limit=limit)
+    for step, data in pieces:
+        writer.end(step) if data is None else writer.write(step, data)
+    writer.close()
+    return logs.reader(build)
+
+
+def texts(reader):
+    return [line.text for line in reader.lines_from(0)]
+
+
+async def test_lines_have_time_step_and_text(logs, tmp_path):
+    writer = logs.writer("b_1", redactor=Redactor(), limit=1000)
+    writer.say("hello")
+    writer.write(1, b"one\ntw")
+    writer.write(1, b"o\nno break")
+    writer.end(1)
+    writer.write(2, b"three\n")
+    writer.close()
+    lines = list(logs.reader("b_1").lines_from(0))
+    assert [(line.number, line.step, line.text) for line in lines] == [
+        (0, 0, "hello"),
+        (1, 1, "one"),
+        (2, 1, "two"),
+        (3, 1, "no break"),
+        (4, 2, "three"),
+    ]
+    assert logs.reader("b_1").steps() == {1: 1, 2: 4}
+    assert (tmp_path / "logs" / "b_1.log").read_bytes().split(b"\n")[1].split(b"\t")[1:] == [b"1", b"one"]
+
+
+@settings(suppress_health_check=[HealthCheck.function_scoped_fixture], deadline=None, max_examples=60)
+@given(
+    text=st.text(alphabet=st.sampled_from("ab\n\té€😀\r"), max_size=200),
+    cuts=st.lists(st.integers(0, 400), max_size=8),
+    longest=st.sampled_from([8, 50, 65_536]),
+)
+async def test_the_text_does_not_depend_on_where_the_pieces_were_cut(logs, tmp_path, text, cuts, longest):
+    raw = text.encode()
+    places = sorted({min(cut, len(raw)) for cut in cuts} | {0, len(raw)})
+    before, log_writer.LONGEST = log_writer.LONGEST, longest
+    try:
+        for file in (tmp_path / "logs").glob("*"):
+            file.unlink()
+        reader = write(logs, *((1, raw[a:b]) for a, b in itertools.pairwise(places)))
+    finally:
+        log_writer.LONGEST = before
+    found = texts(reader)
+    expected = text.split("\n")
+    if longest == 65_536:
+        assert found == (expected[:-1] if expected[-1] == "" else expected)
+    else:
+        assert "".join(found) == text.replace("\n", "")
+        assert all(len(line.encode()) <= longest for line in found)
+
+
+async def test_bytes_that_are_no_utf8_are_replaced(logs):
+    assert texts(write(logs, (1, b"a\xffb\xc3\n"))) == ["a�b�"]
+
+
+async def test_a_character_cut_in_two_pieces_is_whole(logs):
+    assert texts(write(logs, (1, b"caf\xc3"), (1, b"\xa9\n"))) == ["café"]
+
+
+async def test_long_lines_are_split(logs):
+    assert [len(line) for line in texts(write(logs, (1, b"x" * 150_000 + b"\n")))] == [65_536, 65_536, 18_928]
+
+
+async def test_a_secret_is_masked_across_pieces_and_in_our_own_words(logs):
+    redactor = Redactor().scoped(["s3cr3t-value"])
+    writer = logs.writer("b_1", redactor=redactor, limit=1000)
+    writer.write(1, b"it is s3cr3")
+    writer.write(1, b"t-value.\n")
+    writer.say("s3cr3t-value")
+    writer.close()
+    assert texts(logs.reader("b_1")) == ["it is ***.", "***"]
+
+
+async def test_without_the_redactor_the_secret_shows(logs):
+    """The negative control of the test above."""
+    assert texts(write(logs, (1, b"it is s3cr3"), (1, b"t-value.\n"))) == ["it is s3cr3t-value."]
+
+
+async def test_a_full_log_says_so_once_and_keeps_our_words(logs):
+    writer = logs.writer("b_1", redactor=Redactor(), limit=1000)
+    for _ in range(100):
+        writer.write(1, b"0123456789\n" * 10)
+    writer.say("the end")
+    writer.close()
+    found = texts(logs.reader("b_1"))
+    assert found[-1] == "the end"
+    assert found[-2] == "headgate: the log has reached its limit of 1,000 bytes; what follows is not kept"
+    assert set(found[:-2]) == {"0123456789"}
+    assert writer.size < 1_200
+
+
+async def test_pages_use_the_index(logs, monkeypatch):
+    reader = write(
+        logs, *((1, b"".join(b"line %d\n" % n for n in range(at, at + 100))) for at in range(0, 10_000, 100))
+    )
+    page = reader.page(7_777, 3)
+    assert [line.text for line in page.lines] == ["line 7777", "line 7778", "line 7779"]
+    assert (page.next, page.more) == (7_780, True)
+    assert reader._find(7_777)[0] > 6_700
+    last = reader.page(9_999, 10)
+    assert ([line.text for line in last.lines], last.next, last.more) == (["line 9999"], 10_000, False)
+    assert reader.page(20_000).lines == ()
+
+
+async def test_a_missing_or_torn_index_only_costs_time(logs, tmp_path):
+    reader = write(logs, *((1, b"x%d\n" % n * 1_000) for n in range(5)))
+    index = tmp_path / "logs" / "b_1.idx"
+    index.write_bytes(index.read_bytes()[:-5])
+    assert reader.page(4_500, 1).lines[0].text == "x4"
+    index.unlink()
+    assert reader.page(4_500, 1).lines[0].text == "x4"
+
+
+async def test_a_second_attempt_goes_on_behind_what_a_crash_left(logs, tmp_path):
+    write(logs, (1, b"one\ntwo\n"))
+    with (tmp_path / "logs" / "b_1.log").open("ab") as file:
+        file.write(b"12\t1\thalf a li")
+    assert texts(logs.reader("b_1")) == ["one", "two"]
+    reader = write(logs, (1, b"three\n"))
+    assert [(line.number, line.text) for line in reader.lines_from(0)] == [(0, "one"), (1, "two"), (2, "three")]
+    times = [line.milliseconds for line in reader.lines_from(0)]
+    assert times == sorted(times)
+
+
+async def test_the_beginning_of_a_line_is_written_after_a_while(logs, monkeypatch):
+    monkeypatch.setattr(log_writer, "_PARTIAL", 0.01)
+    writer = logs.writer("b_1", redactor=Redactor(), limit=1000)
+    writer.write(1, b"password: ")
+    async with asyncio.timeout(5):
+        await writer.wait()
+    assert texts(logs.reader("b_1")) == ["password: "]
+    writer.close()
+
+
+async def test_following_sees_everything_once_and_ends(logs):
+    seen = []
+    finished = False
+
+    async def done():
+        return finished
+
+    async def follow():
+        async for lines in logs.follow("b_1", done=done):
+            seen.extend(line.text for line in lines)
+
+    async with asyncio.timeout(10):
+        follower = asyncio.ensure_future(follow())
+        await asyncio.sleep(0)
+        writer = logs.writer("b_1", redactor=Redactor(), limit=100_000)
+        for n in range(500):
+            writer.write(1, b"line %d\n" % n)
+            if n % 7 == 0:
+                await asyncio.sleep(0)
+        writer.close()
+        finished = True
+        await follower
+    assert seen == [f"line {n}" for n in range(500)]
+
+
+async def test_a_follower_is_woken_by_the_writer_and_not_by_a_timer(logs, monkeypatch):
+    monkeypatch.setattr("headgate.builds.logs._POLL", 1_000)
+    writer = logs.writer("b_1", redactor=Redactor(), limit=100_000)
+    writer.say("first")
+
+    async def never():
+        return False
+
+    follower = logs.follow("b_1", done=never)
+    async with asyncio.timeout(5):
+        assert [line.text for line in await anext(follower)] == ["first"]
+        task = asyncio.ensure_future(anext(follower))
+        await asyncio.sleep(0.01)
+        writer.write(1, b"second\n")
+        assert [line.text for line in await task] == ["second"]
+    await follower.aclose()
+    writer.close()
+
+
+def test_a_log_without_file_is_empty(tmp_path):
+    assert LogReader(tmp_path / "none.log").page().lines == ()
+
+
+@pytest.mark.parametrize("name", ["../x", "a/b", "", ".", "-x"])
+def test_ids_are_no_paths(logs, name):
+    with pytest.raises(api.QueueError):
+        logs.reader(name)
+
+
+async def test_a_full_disk_is_told_to_the_one_who_writes(logs):
+    writer = logs.writer("b_1", redactor=Redactor(), limit=100_000)
+    real, writer._log = writer._log, __import__("os").open("/dev/full", 1)
+    with pytest.raises(OSError, match="No space left"):
+        writer.write(1, b"x\n")
+    writer._log = real
+    writer.close()
+
+
+def test_the_folder_is_made_and_closed_to_others(tmp_path):
+    async def go():
+        Logs(tmp_path / "a").writer("b_1", redactor=Redactor(), limit=10).close()
+
+    asyncio.run(go())
+    assert (tmp_path / "a" / "b_1.log").stat().st_mode & 0o077 == 0
+    assert Path(tmp_path / "a" / "b_1.idx").stat().st_mode & 0o077 == 0
