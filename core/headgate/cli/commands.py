@@ -46,7 +46,7 @@ COMMANDS: dict[str, Entry] = {
     "schema": Entry("schema", "Print the JSON Schema of job files or of the configuration.", _SET_UP, asks_server=False),
     "plugins": Entry("plugins", "List the installed plugins and what each brings.", _SET_UP, asks_server=False),
     "connections": Entry("connections", "List the configured connections and their webhook URLs.", _SET_UP),
-    "credentials": Entry("credentials", "Set, list and remove credentials.", _SET_UP, asks_server=False),
+    "credentials": Entry("credential_commands", "Set, list and remove credentials.", _SET_UP, asks_server=False),
     "hook-script": Entry("hook_script", "Print the post-receive hook for a plain Git server.", _SET_UP, asks_server=False),
 }  # fmt: skip
 

@@ -1,0 +1,153 @@
+"""Commands against a scripted server, over its socket and over TCP: pages, streams, refusals, names of builds."""
+
+from __future__ import annotations
+
+import json
+
+import pytest
+
+BUILD = {
+    "id": "b_1",
+    "job": "web-tests",
+    "number": 12,
+    "state": "finished",
+    "outcome": "succeeded",
+    "reason": "all steps succeeded",
+    "trigger": "push",
+    "connection": "acme",
+    "repository": {"host": "github.com", "path": "acme/web"},
+    "ref": "refs/heads/main",
+    "sha": "a" * 40,
+    "before": None,
+    "change": None,
+    "definition": "d" * 64,
+    "parameters": {"TARGET": "staging"},
+    "priority": 50,
+    "event_id": "e_1",
+    "decision_id": "x_1",
+    "delivery_id": None,
+    "queued_at": "2026-05-04T12:00:00Z",
+    "started_at": "2026-05-04T12:00:01Z",
+    "finished_at": "2026-05-04T12:00:03Z",
+    "attempt": 1,
+    "worker": "w",
+    "isolation": "bubblewrap",
+    "steps": [
+        {
+            "name": "unit tests",
+            "status": "succeeded",
+            "exit_code": 0,
+            "started_at": "2026-05-04T12:00:01Z",
+            "finished_at": "2026-05-04T12:00:03Z",
+        }
+    ],
+}
+
+
+def stream(*lines):
+    events = [f"event: line\ndata: {json.dumps({'t': t, 'step': 0, 'text': text})}\n\n" for t, text in lines]
+    return ": a comment keeps the line warm\n\n" + "".join(events) + "event: end\ndata: {}\n\n"
+
+
+def test_a_list_is_followed_over_its_pages(headgate, scripted):
+    scripted.json("GET", "/api/v1/builds?limit=3", {"items": [BUILD, BUILD], "next": "c1"})
+    scripted.json("GET", "/api/v1/builds?limit=1&cursor=c1", {"items": [{**BUILD, "number": 11}], "next": "c2"})
+    done = headgate("builds", "-n", "3", *scripted.call)
+    assert (done.returncode, done.stderr) == (0, "")
+    assert [line.split()[0] for line in done.stdout.splitlines()] == [
+        "BUILD",
+        "web-tests#12",
+        "web-tests#12",
+        "web-tests#11",
+    ]
+
+
+def test_json_is_what_the_server_said(headgate, scripted):
+    scripted.json("GET", "/api/v1/builds", {"items": [BUILD], "next": None})
+    assert json.loads(headgate("builds", "--json", *scripted.call).stdout) == [BUILD]
+
+
+@pytest.mark.parametrize("name", ["web-tests#12", "web-tests #12"])
+def test_a_build_may_be_named_as_people_say_it(headgate, scripted, name):
+    scripted.json("GET", "/api/v1/builds?job=web-tests&number=12&limit=1", {"items": [BUILD], "next": None})
+    shown = headgate("builds", name, *scripted.call).stdout
+    assert shown.startswith("web-tests#12  succeeded  all steps succeeded\n")
+    assert "unit tests  2.0 s" in shown
+    assert "TARGET" in shown
+
+
+def test_a_build_that_is_not_there_is_a_no(headgate, scripted):
+    scripted.json("GET", "/api/v1/builds?job=web-tests&number=99&limit=1", {"items": [], "next": None})
+    done = headgate("log", "web-tests#99", *scripted.call)
+    assert done.returncode == 1
+    assert "there is no build web-tests#99" in done.stderr
+
+
+def test_a_name_is_one_segment_of_the_path(headgate, scripted):
+    """A name with slashes must not reach another route."""
+    headgate("cancel", "../jobs?x", *scripted.call)
+    assert scripted.asked[0][1] == "/api/v1/builds/..%2Fjobs%3Fx"
+
+
+def test_following_a_log_ends_with_the_build_s_outcome(headgate, scripted):
+    scripted.json("GET", "/api/v1/builds/b_1", BUILD)
+    scripted.text("/api/v1/builds/b_1/log/stream", stream((10, "hello"), (1500, "wörld \x1b[2J")), "text/event-stream")
+    done = headgate("log", "-f", "b_1", *scripted.call)
+    assert done.returncode == 0
+    assert done.stdout == "    0.01  hello\n    1.50  wörld \\x1b[2J\n"
+    scripted.json("GET", "/api/v1/builds/b_1", {**BUILD, "outcome": "failed", "reason": "step 1 said no"})
+    assert headgate("log", "-f", "b_1", *scripted.call).returncode == 1
+
+
+def test_run_sends_parameters_and_asks_for_those_without_a_value(headgate, scripted):
+    scripted.json("POST", "/api/v1/jobs/web-tests/builds", BUILD, status=201)
+    done = headgate(
+        "run", "web-tests", "-p", "TARGET=a=b", "-p", "TOKEN", "--ref", "main", *scripted.call, stdin="geheim\n"
+    )
+    assert done.returncode == 0, done.stderr
+    assert done.stdout == "queued web-tests#12; watch it: headgate log -f web-tests#12\n"
+    (asked,) = scripted.asked
+    assert json.loads(asked[3]) == {"parameters": {"TARGET": "a=b", "TOKEN": "geheim"}, "ref": "main"}
+    assert "geheim" not in done.stdout + done.stderr
+
+
+def test_what_the_server_finds_wrong_with_the_input_is_exit_2(headgate, scripted):
+    detail = "web-tests has no parameter TARGT; did you mean TARGET?"
+    scripted.json("POST", "/api/v1/jobs/web-tests/builds", {"status": 422, "detail": detail}, status=422)
+    done = headgate("run", "web-tests", "-p", "TARGT=x", *scripted.call)
+    assert (done.returncode, done.stderr) == (2, f"headgate: {detail}\n")
+
+
+@pytest.mark.parametrize(
+    ("status", "code", "word"),
+    [
+        (401, 1, "HEADGATE_TOKEN"),
+        (403, 1, "permission"),
+        (404, 1, "why"),
+        (409, 1, "why"),
+        (503, 1, "in 7 s"),
+        (500, 70, "its log"),
+    ],
+)
+def test_each_refusal_says_what_to_do(headgate, scripted, status, code, word):
+    scripted.json("GET", "/api/v1/jobs", {"detail": "why"}, status=status, Retry_After="7")
+    done = headgate("jobs", *scripted.call)
+    assert done.returncode == code
+    assert word in done.stderr
+    assert "Traceback" not in done.stderr
+
+
+def test_the_token_goes_to_the_url_and_never_to_the_socket(headgate, scripted):
+    scripted.json("GET", "/api/v1/jobs", {"items": [], "next": None})
+    headgate("jobs", *scripted.call, HEADGATE_TOKEN="hg_secret")
+    given = scripted.asked[0][2].get("Authorization")
+    assert given == ("Bearer hg_secret" if scripted.over == "url" else None)
+
+
+def test_cancelling_says_what_became_of_it(headgate, scripted):
+    scripted.json("GET", "/api/v1/builds/b_1", {**BUILD, "state": "running", "outcome": None})
+    scripted.json("POST", "/api/v1/builds/b_1/cancel", {**BUILD, "state": "running", "outcome": None}, status=202)
+    assert headgate("cancel", "b_1", *scripted.call).stdout == "web-tests#12 is being stopped\n"
+    scripted.json("GET", "/api/v1/builds/b_1", BUILD)
+    scripted.json("POST", "/api/v1/builds/b_1/cancel", BUILD)
+    assert headgate("cancel", "b_1", *scripted.call).stdout == "web-tests#12 had already ended: succeeded\n"
