@@ -1,0 +1,183 @@
+"""Tells what waits in the outbox, at least once, in order where order counts; it never decides what is news.
+
+A piece of news stays in the database until its notifier has told it: a crash between telling and writing that
+down tells it again, with the same id. Of equal order keys one is told at a time, the others go side by side.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import random
+from collections.abc import Callable, Mapping
+from datetime import datetime
+from typing import Literal, Protocol
+
+import structlog
+
+from headgate.api import HeadgateError, Notification, Notifier, Provider, RateLimited, Unavailable
+from headgate.notifications.backoff import next_try
+from headgate.storage import notifications
+from headgate.storage.database import Database
+from headgate.storage.errors import Busy, StorageFull
+from headgate.storage.notifications import NotificationRecord
+from headgate.storage.writer import Unit
+
+SLOTS = 16
+"""How many are told at once."""
+
+PATIENCE = 30.0
+"""Seconds a notifier may take; then it counts as failed."""
+
+_IDLE = 5.0
+"""Seconds after which to look unasked: another process may have let one wait again."""
+
+_BUSY = 1.0
+"""The same while something is being told, which hides when the next is due."""
+
+_STORAGE_PAUSE = 1.0
+_LONGEST_ERROR = 1000
+
+_log = structlog.get_logger(__name__)
+
+
+class RecordsResult(Protocol):
+    """What the outbox needs of the metrics."""
+
+    def notification(self, *, notifier: str, result: Literal["told", "retried", "dead", "superseded"]) -> None:
+        """A notifier was asked to tell, and this came of it."""
+
+
+class Outbox:
+    """One for each server process; two on one database would tell things twice."""
+
+    def __init__(
+        self,
+        *,
+        database: Database,
+        notifiers: Mapping[str, Notifier],
+        provider_of: Callable[[str], Provider | None],
+        now: Callable[[], datetime],
+        metrics: RecordsResult,
+        public_url: str,
+        redact: Callable[[str], str] = str,
+        patience: float = PATIENCE,
+    ) -> None:
+        """`notifiers`: by kind. `provider_of`: a connection's provider, `None` when it is gone.
+
+        `now`: aware UTC. `public_url`: what links start with. `redact`: masks secrets in the errors that are kept.
+        """
+        self._database = database
+        self._notifiers = notifiers
+        self._provider_of = provider_of
+        self._now = now
+        self._metrics = metrics
+        self._public_url = public_url.rstrip("/")
+        self._redact = redact
+        self._patience = patience
+        self._telling: dict[str, asyncio.Task[None]] = {}
+        self._woken = asyncio.Event()
+
+    def wake(self) -> None:
+        """Something new may wait: look now."""
+        self._woken.set()
+
+    async def run(self) -> None:
+        """Tell until cancelled. What was being told then is cut off, still waits, and is told again after a start."""
+        async with asyncio.TaskGroup() as group:
+            while True:
+                self._woken.clear()
+                try:
+                    pause = await self._start_what_is_due(group)
+                except (Busy, StorageFull) as error:
+                    _log.warning("outbox_waits_for_storage", reason=str(error))
+                    pause = _STORAGE_PAUSE
+                try:
+                    async with asyncio.timeout(pause):
+                        await self._woken.wait()
+                except TimeoutError:
+                    pass
+
+    async def _start_what_is_due(self, group: asyncio.TaskGroup) -> float:
+        """Fill the free slots; seconds until it is worth looking again."""
+        now = self._now()
+        async with self._database.reading() as connection:
+            moment = await notifications.next_attempt(connection)
+        if moment is None or moment > now:
+            return _IDLE if moment is None else min((moment - now).total_seconds(), _IDLE)
+        if len(self._telling) < SLOTS:
+            # What is being told now still waits, and so may one newer for each: ask for enough to see past them.
+            found = await self._database.writer.write(lambda conn: notifications.due(conn, now, 3 * SLOTS))
+            for record in found:
+                if record.order_key not in self._telling and len(self._telling) < SLOTS:
+                    self._telling[record.order_key] = group.create_task(self._tell(record))
+        return _BUSY if self._telling else _IDLE  # the end of each telling wakes us too
+
+    async def _tell(self, record: NotificationRecord) -> None:
+        try:
+            await self._settle(record, await self._attempt(record))
+        finally:
+            del self._telling[record.order_key]
+            self.wake()
+
+    async def _attempt(self, record: NotificationRecord) -> HeadgateError | None:
+        """Tell it; what went wrong, as `Unavailable` (or `RateLimited`) when it is worth another try."""
+        notifier = self._notifiers.get(record.notifier)
+        if notifier is None:
+            return HeadgateError(f"there is no notifier {record.notifier}: its plugin is not installed or is broken")
+        notification = Notification(
+            id=record.id,
+            build=record.build,
+            phase=record.phase,
+            options=record.options,
+            sequence=record.sequence,
+            attempt=record.attempts + 1,
+            url=f"{self._public_url}/builds/{record.build_id}",
+        )
+        try:
+            async with asyncio.timeout(self._patience):
+                await notifier.tell(notification, self._provider_of(record.build.connection))
+        except HeadgateError as error:
+            return error
+        except TimeoutError:
+            return Unavailable(f"it took longer than {self._patience:g} seconds")
+        except Exception as error:  # noqa: BLE001 - a notifier's fault must not end the outbox for the others
+            _log.warning("notifier_broke", notifier=record.notifier, notification=record.id, exc_info=True)
+            return Unavailable(f"the notifier broke: {type(error).__name__}: {error}")
+        return None
+
+    async def _settle(self, record: NotificationRecord, error: HeadgateError | None) -> None:
+        if error is None:
+            await self._write(lambda conn: notifications.told(conn, record.id))
+            self._metrics.notification(notifier=record.notifier, result="told")
+            return
+        again = self._again(record, error)
+        reason = self._redact(str(error))[:_LONGEST_ERROR]
+        await self._write(lambda conn: notifications.failed(conn, record.id, reason, again))
+        self._metrics.notification(notifier=record.notifier, result="dead" if again is None else "retried")
+        _log.warning(
+            "notification_failed",
+            notification=record.id,
+            build_id=record.build_id,
+            notifier=record.notifier,
+            attempt=record.attempts + 1,
+            next_attempt_at=again.isoformat() if again else None,
+            reason=reason,
+        )
+
+    def _again(self, record: NotificationRecord, error: HeadgateError) -> datetime | None:
+        if not isinstance(error, (RateLimited, Unavailable)):
+            return None
+        asked = error.retry_at if isinstance(error, RateLimited) else None
+        chance = random.random()  # noqa: S311 - spreads load, protects nothing
+        return next_try(record.attempts + 1, self._now(), chance=chance, asked=asked)
+
+    async def _write(self, unit: Unit[bool]) -> None:
+        """Write it down, however long that takes: forgetting it would tell the news again at once."""
+        while True:
+            try:
+                await self._database.writer.write(unit)
+            except (Busy, StorageFull) as error:
+                _log.warning("outbox_waits_for_storage", reason=str(error))
+                await asyncio.sleep(_STORAGE_PAUSE)
+            else:
+                return
