@@ -20,7 +20,7 @@ import msgspec
 from msgspec.structs import replace
 
 from headgate.api.builds import Build
-from headgate.api.errors import HeadgateError, QueueError
+from headgate.api.errors import HeadgateError, NotFound, QueueError
 from headgate.api.events import Manual, Push
 from headgate.api.notifiers import Notifier
 from headgate.api.rules import Subject
@@ -117,11 +117,11 @@ class Flow:
     ) -> Build:
         """Queue a build because somebody asked. The same actor, job and `idempotency_key` get the same build again.
 
-        Raises `QueueError` saying what to change: no such job, parameters that do not fit, no `manual` trigger.
+        Raises `NotFound` for an unknown job, else `QueueError` saying what to change: parameters that do not fit, no `manual` trigger.
         """
         compiled = self._snapshot().jobs.get(name)
         if compiled is None:
-            raise QueueError(f"there is no job {name}; `headgate jobs` lists them")
+            raise NotFound(f"there is no job {name}; `headgate jobs` lists them")
         if compiled.key is None:
             raise QueueError(
                 f"{name} is for many repositories ({compiled.job.source.repository}) and cannot be run alone"
@@ -184,11 +184,11 @@ class Flow:
     async def _commit(self, connection: Connection, cases: Sequence[_Case]) -> Sequence[tuple[Admitted, ...]]:
         """All cases that arrived together. Runs again, case by case, when one of them fails."""
         settled = [case.settled for case in cases if case.settled]
-        open_ids = set(await deliveries.settle(connection, settled)) if settled else set()
+        changed = await deliveries.settle(connection, settled) if settled else {}
         done: dict[int, list[Admitted]] = {}
         plan = Plan(known=await self._known_refs(connection, cases), seal=self._seal, now=self._now())
         for number, case in enumerate(cases):
-            if case.settled is not None and case.settled.id not in open_ids:
+            if case.settled is not None and not changed.pop(case.settled.id, 0):
                 continue  # an earlier call was first with this delivery
             done[number] = [again for one in case.judged for again in await _admitted_before(connection, one.fact)]
             if not done[number]:

@@ -7,10 +7,11 @@ from datetime import UTC, datetime
 from itertools import count, pairwise
 
 import pytest
-from headgate.routing import ledger
-from headgate.storage.refs import RefKey, RefState
 from hypothesis import given, settings
 from hypothesis import strategies as st
+
+from headgate.routing import ledger
+from headgate.storage.refs import RefKey, RefState
 
 KEY = RefKey(connection="acme", repository="acme/web", ref="refs/heads/main")
 NOW = datetime(2026, 1, 1, tzinfo=UTC)
@@ -22,12 +23,13 @@ class Ref:
     def __init__(self) -> None:
         self.state = RefState()
         self.made: list[ledger.Transition] = []
+        self.now = NOW
         self._ids = count(1)
 
     def _observe(self, before, after, *, by_poll, before_known=True):
         entry = ledger.observe(
             ledger.Observation(
-                key=KEY, before=before, after=after, by_poll=by_poll, at=NOW, before_known=before_known
+                key=KEY, before=before, after=after, by_poll=by_poll, at=self.now, before_known=before_known
             ),
             self.state,
             new_id=lambda: f"t{next(self._ids)}",
@@ -104,11 +106,12 @@ def test_the_same_push_under_another_delivery_id_is_told_again_not_made_again():
 
 
 def test_a_missed_webhook_does_not_hide_a_later_push_of_the_same_heads():
-    """Only a poll saw a→b the first time; when b→a and a→b are told, the second a→b is a new move."""
+    """Only a poll saw a→b the first time; an hour later its webhook is lost, and a→b told then is a new move."""
     ref = Ref()
     ref.webhook(None, "a")
     ref.poll("a")
     ref.poll("b")
+    ref.now += ledger.HEARING
     ref.webhook("b", "a")
     assert ref.webhook("a", "b").known == "new"
     assert ref.heads() == ["a", "b", "a", "b"]

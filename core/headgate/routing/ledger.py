@@ -4,20 +4,21 @@ Webhooks and polls observe the same moves at different times, in different order
 Each move is one `Transition` with a generation that grows per ref. An observation either witnesses a
 transition that another observer brought, or repeats one it brought itself, or is a new one.
 
-A webhook tells (before, after); a poll only tells where the head is now. The rules, in the order they are tried:
+A webhook tells (before, after); a poll only tells where the head is now. So the state of a ref holds three heads:
+where the ref is, where the last webhook in order left it, where the last poll saw it. The rules, as they are tried:
 
 webhook
-    a. A transition with the same before and after that no webhook has witnessed: this is it.
-    b. A transition to `after` that only a poll saw (it may have skipped heads in between): this is it.
-    c. `before` is the head we know: the ref moved.
-    d. A transition with the same before and after that a webhook did witness: told again under another id.
-    e. The ref has moved on past `after` already: this move is late; it counts, the head stays.
-    f. Otherwise deliveries were missed in between: the ref moved, and the head follows.
+    a. Only polls saw a transition to `after`, within the last hour: this is it, whatever they skipped on the way.
+    b. It goes on from where the last webhook left the ref: the ref moved, and the head follows unless polls are
+       ahead already.
+    c. It does not, and a webhook told the same before and after already: told again under another id.
+    d. It does not, and the ref has moved on past `after`: out of order; it counts, the head stays.
+    e. Otherwise deliveries were missed in between: the ref moved, and the head follows.
 
 poll
-    g. The head is what the last poll saw: nothing moved that a poll could see.
-    h. A transition to this head after the last one a poll witnessed: this is it, and all before it.
-    i. Otherwise the ref moved.
+    f. The head is what the last poll saw: nothing moved that a poll could see.
+    g. Only webhooks told a transition to this head, within the last hour and after what polls saw: this is it.
+    h. Otherwise the ref moved.
 
 A sender that names no `before` (most change requests) repeats the head we know, or moves it.
 
@@ -28,13 +29,13 @@ pushed head gets exactly one transition (tests/routing/test_ledger.py lets hypot
 from __future__ import annotations
 
 from collections.abc import Callable
-from datetime import datetime
+from datetime import datetime, timedelta
 from typing import Literal, TypeAlias
 
 import msgspec
 from msgspec.structs import replace
 
-from headgate.storage.refs import RefKey, RefState, Transition
+from headgate.storage.refs import REMEMBERED, RefKey, RefState, Transition
 
 Known: TypeAlias = Literal["new", "witnessed", "repeated", "unchanged"]
 
@@ -59,8 +60,9 @@ class Entry(msgspec.Struct, frozen=True, kw_only=True):
     late: bool = False
 
 
-REMEMBERED = 32
-"""How many transitions of a ref are held against an observation; older ones can only be repetitions (rule d)."""
+HEARING = timedelta(hours=1)
+"""How long after one observer saw a move the other may still report it; later its report is taken for lost, and a
+move to the same head for another move."""
 
 
 def observe(observation: Observation, state: RefState, *, new_id: Callable[[], str]) -> Entry:
@@ -120,35 +122,61 @@ class _Seen:
         return Entry(known="repeated" if transition else "unchanged", transition=transition, state=self.state)
 
     def _polled_up_to(self, state: RefState, generation: int) -> RefState:
+        """What this poll says of where the ref is; its cursor does not pass moves that webhooks told ahead of it."""
         if not self.observation.by_poll:
             return state
-        return replace(state, polled_head=self.observation.after, polled_generation=generation)
+        ahead = unpolled(self.observation, state)
+        holds = any(one.generation < generation for one in ahead)
+        return replace(
+            state,
+            head=state.head if any(one.generation > generation for one in ahead) else self.observation.after,
+            polled_head=self.observation.after,
+            polled_generation=state.polled_generation if holds else generation,
+        )
+
+
+def unheard(observation: Observation, state: RefState) -> list[Transition]:
+    """Moves that only polls saw and whose webhook may still come."""
+    return [one for one in state.recent if not one.by_webhook and observation.at - one.observed_at < HEARING]
+
+
+def unpolled(observation: Observation, state: RefState) -> list[Transition]:
+    """Moves that only webhooks told and that a poll may still see."""
+    return [
+        one
+        for one in state.recent
+        if not one.by_poll and one.generation > state.polled_generation and observation.at - one.observed_at < HEARING
+    ]
 
 
 def _told(seen: _Seen) -> Entry:
     before, after, state = seen.observation.before, seen.observation.after, seen.state
-    told = max((one.generation for one in state.recent if one.by_webhook and not one.late), default=0)
-    same = [one for one in state.recent if one.before == before and one.after == after]
-    for one in same:  # a. With `before` at the head, an old one whose webhook never came is not this one.
-        if not one.by_webhook and (one.generation > told or before != state.head):
-            return seen.witnessed(one)
-    for one in state.recent:  # b.
-        if one.after == after and not one.by_webhook and one.generation > told:
-            return seen.witnessed(one)
-    if not state.known or before == state.head:  # c.
-        return seen.moved(before=before)
-    if same:  # d.
-        return seen.repeated(same[-1])
-    return seen.moved(before=before, late=_moved_on(before, after, state))  # e, f.
+    only_polled = unheard(seen.observation, state)
+    same = [one for one in only_polled if one.after == after]
+    if same:  # a.
+        exact = next((one for one in same if one.before == before), same[0])
+        return _leaving(seen.witnessed(exact), after)
+    if before == state.told_head:  # b.
+        return _leaving(seen.moved(before=before, late=bool(only_polled)), after)
+    told = [one for one in state.recent if one.before == before and one.after == after]
+    if told:  # c.
+        return seen.repeated(told[-1])
+    if any(_left(one, before, after) for one in state.recent):  # d.
+        return seen.moved(before=before, late=True)
+    return _leaving(seen.moved(before=before), after)  # e.
 
 
-def _moved_on(before: str | None, after: str | None, state: RefState) -> bool:
-    """Whether we saw the ref leave `after`, a poll jump from `before` past it, or a late move that led here."""
-    return any(
+def _leaving(entry: Entry, head: str | None) -> Entry:
+    """The entry, with `head` as where the webhooks left the ref."""
+    return replace(entry, state=replace(entry.state, told_head=head))
+
+
+def _left(one: Transition, before: str | None, after: str | None) -> bool:
+    """Whether `one` shows that the ref was at `after` before: it left it, jumped over it, or a late move led to it."""
+    return (
         (after is not None and one.before == after)
         or (one.before == before and not one.by_webhook)
         or (one.late and one.after == before)
-        for one in state.recent
     )
 
 
@@ -163,9 +191,9 @@ def _headed(seen: _Seen) -> Entry:
 
 def _polled(seen: _Seen) -> Entry:
     state, after = seen.state, seen.observation.after
-    if state.polled_head == after and (state.polled_generation or after is None):  # g.
+    if state.polled_head == after:  # f.
         return seen.repeated(None)
-    for one in reversed(state.recent):  # h.
-        if one.after == after and one.generation > state.polled_generation:
+    for one in reversed(unpolled(seen.observation, state)):  # g.
+        if one.after == after:
             return seen.witnessed(one)
-    return seen.moved(before=state.head)  # i.
+    return seen.moved(before=state.head)  # h.

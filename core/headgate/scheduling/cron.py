@@ -61,7 +61,7 @@ def _name_weekdays(field: str) -> str:
 
 
 def _name_weekday_part(part: str) -> str:
-    span, slash, step = part.partition("/")
+    span, _slash, step = part.partition("/")
     numbers = span.split("-")
     if not all(number.isdecimal() and int(number) < len(WEEKDAYS) for number in numbers):
         return part

@@ -6,6 +6,8 @@ import asyncio
 from collections import deque
 from collections.abc import Awaitable, Callable
 from dataclasses import dataclass
+from datetime import datetime
+from typing import Literal
 
 from headgate.api.deliveries import Delivery, Ignored, Parsed, Reading
 from headgate.api.errors import Unreadable
@@ -59,6 +61,7 @@ class Inbox:
         poll: Callable[[str, str], Awaitable[str]],
         default_branch: Callable[[str, str], str | None],
         log: Logger,
+        now: Callable[[], datetime],
     ) -> None:
         """`poll(connection, key)` asks a repository now and says in a sentence what came of it."""
         self._database = database
@@ -67,6 +70,7 @@ class Inbox:
         self._poll = poll
         self._default_branch = default_branch
         self._log = log
+        self._now = now
         self._waiting: deque[_Waiting] = deque()
         self._known: set[str] = set()
         self._behind = True  # until the database was asked what an earlier run left
@@ -149,14 +153,14 @@ class Inbox:
             await self._settle(delivery, "ignored", reading.reason)
             return
         asked = [await self._ask(event, connection) for event in reading.events if isinstance(event, PollRequested)]
-        reason = "; ".join(asked) or None
-        await self._flow.admit(facts, settled=Settled(id=delivery.id, state="routed", reason=reason))
+        settled = Settled(id=delivery.id, state="routed", reason="; ".join(asked), at=self._now())
+        await self._flow.admit(facts, settled=settled)
 
     async def _ask(self, event: PollRequested, connection: OpenConnection) -> str:
         return await self._poll(connection.name, connection.normalise(event.repository.path))
 
-    async def _settle(self, delivery: Delivery, state: deliveries.DeliveryState, reason: str) -> None:
-        settled = Settled(id=delivery.id, state=state, reason=reason)
+    async def _settle(self, delivery: Delivery, state: Literal["ignored", "unreadable"], reason: str) -> None:
+        settled = Settled(id=delivery.id, state=state, reason=reason, at=self._now())
         await self._flow.admit((), settled=settled)
 
 

@@ -126,12 +126,12 @@ class Poller:
     async def start(self) -> None:
         """Read what was learned, and start the timetable of the current snapshot."""
         async with self._database.reading() as connection:
-            learned = {(state.connection, state.repository): state for state in await polls.all_states(connection)}
+            learned = {(state.connection, state.repository): state for state in await polls.all(connection)}
         self._default_branches = {
             place: state.default_branch for place, state in learned.items() if state.default_branch
         }
         self._scheduler.start()
-        self.rebuild({place: state.asked_at for place, state in learned.items() if state.asked_at})
+        self.rebuild({place: state.asked_at for place, state in learned.items()})
 
     def rebuild(self, asked: Mapping[tuple[str, str], datetime] | None = None) -> None:
         """Replace the timetable by that of the current snapshot; what stays the same keeps its next time."""
@@ -260,13 +260,13 @@ class Poller:
         place, now = (timetable.connection, timetable.key), self._now()
         async with self._database.reading() as connection:
             before = await polls.get(connection, *place)
-        state = before or PollState(connection=place[0], repository=place[1])
+        state = before or PollState(connection=place[0], repository=place[1], asked_at=now)
         state = msgspec.structs.replace(state, asked_at=now, error=error)
         if answer is not None:
             state = msgspec.structs.replace(
                 state, succeeded_at=now, default_branch=answer.default_branch, prefixes=timetable.prefixes
             )
-        await self._database.writer.write(lambda connection: polls.put(connection, state))
+        await self._database.writer.write(lambda connection: polls.put(connection, [state]))
 
 
 def _timetables(snapshot: Snapshot) -> Iterable[Timetable]:

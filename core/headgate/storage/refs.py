@@ -45,6 +45,7 @@ class RefState(msgspec.Struct, frozen=True, kw_only=True):
     head: str | None = None
     known: bool = False
     generation: int = 0
+    told_head: str | None = None
     polled_head: str | None = None
     polled_generation: int = 0
     recent: tuple[Transition, ...] = ()
@@ -94,6 +95,13 @@ async def heads(conn: AsyncConnection, connection: str, repository: str) -> dict
     return {row["ref"]: _state(row) for row in found.mappings()}
 
 
+async def get(conn: AsyncConnection, id: str) -> Transition | None:  # noqa: A002 - the word everybody says
+    """One transition."""
+    found = await conn.execute(sa.select(transitions).where(transitions.c.id == id))
+    row = found.mappings().first()
+    return _transition(row) if row else None
+
+
 async def history(conn: AsyncConnection, key: RefKey, *, limit: int = 50) -> tuple[Transition, ...]:
     """A ref's transitions, newest first."""
     found = await conn.execute(
@@ -141,6 +149,7 @@ def _state(row: Mapping[Any, Any]) -> RefState:
         head=row["head"],
         known=row["known"],
         generation=row["generation"],
+        told_head=row["told_head"],
         polled_head=row["polled_head"],
         polled_generation=row["polled_generation"],
     )
@@ -151,6 +160,7 @@ def _state_row(state: RefState) -> dict[str, object]:
         "head": state.head,
         "known": state.known,
         "generation": state.generation,
+        "told_head": state.told_head,
         "polled_head": state.polled_head,
         "polled_generation": state.polled_generation,
     }

@@ -63,6 +63,7 @@ refs = sa.Table(
     sa.Column("head", sa.Text),
     sa.Column("known", sa.Boolean, nullable=False),
     sa.Column("generation", sa.Integer, nullable=False),
+    sa.Column("told_head", sa.Text),
     sa.Column("polled_head", sa.Text),
     sa.Column("polled_generation", sa.Integer, nullable=False),
     sqlite_with_rowid=False,

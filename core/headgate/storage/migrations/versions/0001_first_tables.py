@@ -181,6 +181,7 @@ def upgrade() -> None:
         sa.Column("head", sa.Text(), nullable=True),
         sa.Column("known", sa.Boolean(), nullable=False),
         sa.Column("generation", sa.Integer(), nullable=False),
+        sa.Column("told_head", sa.Text(), nullable=True),
         sa.Column("polled_head", sa.Text(), nullable=True),
         sa.Column("polled_generation", sa.Integer(), nullable=False),
         sa.PrimaryKeyConstraint("connection", "repository", "ref"),
