@@ -1,0 +1,119 @@
+"""Routes for what builds wrote: as text, and as it is written; not how it is kept."""
+
+from __future__ import annotations
+
+from collections.abc import AsyncIterator
+from typing import Annotated
+
+import msgspec
+from aiohttp import hdrs, web
+
+from headgate.api import NotFound
+from headgate.storage import builds
+from headgate.storage.database import Database
+from headgate.web.ports import Logs
+from headgate.web.problems import Refusal
+from headgate.web.routes import Call, Reply, Route
+from headgate.web.shapes import Closed, LogEvent
+from headgate.web.sse import ServerEvent, Streams
+
+PAGE = 2_000
+"""Lines read at once."""
+
+
+class LogQuery(Closed, frozen=True, kw_only=True, rename={"start": "from"}):
+    """From which line on; 0 is the first."""
+
+    start: Annotated[int, msgspec.Meta(ge=0, le=2**53)] = 0
+
+
+def log_routes(*, database: Database, logs: Logs, streams: Streams) -> tuple[Route, ...]:
+    """The routes for the log of a build."""
+
+    async def check_build(build_id: str) -> None:
+        async with database.reading() as connection:
+            if await builds.get(connection, build_id) is None:
+                raise NotFound(f"There is no build {build_id[:80]!r}.")
+
+    async def show_log(call: Call) -> web.StreamResponse:
+        if hdrs.ACCEPT in call.request.headers and "text/event-stream" in call.request.headers[hdrs.ACCEPT]:
+            return await follow_log(call)
+        build_id = call.path["build"]
+        await check_build(build_id)
+        response = web.StreamResponse(
+            headers={
+                "Content-Type": "text/plain; charset=utf-8",
+                "Cache-Control": "no-store",
+                "X-Content-Type-Options": "nosniff",  # a build may write HTML
+            }
+        )
+        await response.prepare(call.request)
+        query: LogQuery = call.query
+        start = query.start
+        while lines := await logs.page(build_id, start, PAGE):
+            await response.write("".join(f"{line.text}\n" for line in lines).encode(errors="replace"))
+            start = lines[-1].number + 1
+        await response.write_eof()
+        return response
+
+    async def follow_log(call: Call) -> web.StreamResponse:
+        build_id = call.path["build"]
+        query: LogQuery = call.query
+        start = max(query.start, _after(call.request))
+        await check_build(build_id)
+        return await streams.send(call.request, events(build_id, start))
+
+    async def events(build_id: str, start: int) -> AsyncIterator[ServerEvent]:
+        async for line in logs.follow(build_id, start):
+            yield ServerEvent(
+                event="line",
+                data=LogEvent(t=line.milliseconds, step=line.step, text=line.text),
+                id=str(line.number),
+            )
+        yield ServerEvent(event="end", data={})
+
+    text = Reply(content_type="text/plain", description="The lines, without times.")
+    stream = Reply(content_type="text/event-stream", description="Events `line`, then one `end`.")
+    resuming = (
+        "Events `line` carry the time in milliseconds, the step and the text; `end` comes once the build is finished. "
+        "Resume with Last-Event-ID, the number of the last line seen."
+    )
+    return (
+        Route(
+            method="GET",
+            path="/api/v1/builds/{build}/log",
+            answer=show_log,
+            permission="builds:read",
+            summary="A build's log, as text",
+            description="With `Accept: text/event-stream` it is followed. " + resuming,
+            tag="builds",
+            query=LogQuery,
+            replies=(text, stream),
+            errors=(400, 404),
+        ),
+        Route(
+            method="GET",
+            path="/api/v1/builds/{build}/log/stream",
+            answer=follow_log,
+            permission="builds:read",
+            summary="A build's log, as it is written",
+            description=resuming,
+            tag="builds",
+            query=LogQuery,
+            replies=(stream,),
+            errors=(400, 404),
+        ),
+    )
+
+
+def _after(request: web.BaseRequest) -> int:
+    """The line after the one a resuming client saw last."""
+    given = request.headers.get("Last-Event-ID")
+    if given is None or not given:
+        return 0
+    if not (given.isascii() and given.isdecimal() and len(given) <= _MAX_ID):
+        raise Refusal(400, "Last-Event-ID must be the number of a line of this log.")
+    return int(given) + 1
+
+
+_MAX_ID = 15

@@ -1,0 +1,117 @@
+"""What the routes ask of the rooms beside and below them, as small protocols; not how it is done.
+
+`web` may not import `builds`, `scheduling` or `notifications`: the composition root hands in what fits these.
+"""
+
+from __future__ import annotations
+
+from collections.abc import AsyncIterator, Mapping, Sequence
+from dataclasses import dataclass
+from typing import Protocol
+
+import msgspec
+
+from headgate.api import Build, Job, Problem, Provider, Reading
+from headgate.storage.deliveries import NewDelivery
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Connection:
+    """One configured connection. `provider` is `None` while it is not open, and `problem` says why.
+
+    `kind` is the provider's name (`github`), `event_header` the lower-case header that names a delivery's event.
+    """
+
+    name: str
+    kind: str
+    provider: Provider | None
+    problem: str = ""
+    event_header: str | None = None
+
+
+class Received(Protocol):
+    """Told after a delivery is on disk, to wake whoever routes it. Must not block or raise.
+
+    `reading` is what it says where that was read already, so that nobody has to read it twice.
+    """
+
+    def __call__(self, delivery: NewDelivery, reading: Reading | None, /) -> None:
+        """Wake up."""
+
+
+class JobList(msgspec.Struct, frozen=True, kw_only=True):
+    """The jobs in force, sorted by name, and what is wrong with job files right now."""
+
+    jobs: Mapping[str, Job]
+    problems: tuple[Problem, ...] = ()
+
+
+class ReadJobs(Protocol):
+    """The current snapshot; another one after a reload."""
+
+    def __call__(self) -> JobList:
+        """Cheap: no copy."""
+
+
+class RunJob(Protocol):
+    """Ask for one build of one job."""
+
+    async def __call__(
+        self,
+        job: str,
+        *,
+        ref: str | None,
+        sha: str | None,
+        parameters: Mapping[str, str],
+        reason: str,
+        actor: str,
+        idempotency_key: str | None,
+    ) -> Build:
+        """The queued build; the same one for the same `idempotency_key`, also after a restart.
+
+        Raises `NotFound` for an unknown job, `QueueError` for parameters or a state that forbid it.
+        """
+
+
+class CancelBuild(Protocol):
+    """Ask for a build's end."""
+
+    async def __call__(self, build_id: str, *, actor: str, reason: str) -> Build:
+        """The build as it is then; a running one ends soon after. Idempotent. Raises `NotFound`, `QueueError`."""
+
+
+class Replay(Protocol):
+    """Route a kept delivery once more, as a new one."""
+
+    async def __call__(self, delivery_id: str, *, actor: str, idempotency_key: str | None) -> str:
+        """The new delivery's id; the same one for the same `idempotency_key`. Raises `NotFound`, `QueueError`."""
+
+
+class LogLine(Protocol):
+    """One line of a build's log."""
+
+    @property
+    def number(self) -> int:
+        """From 0."""
+
+    @property
+    def milliseconds(self) -> int:
+        """Since the build started."""
+
+    @property
+    def step(self) -> int:
+        """Index of the step that wrote it."""
+
+    @property
+    def text(self) -> str:
+        """Without the line end, masked."""
+
+
+class Logs(Protocol):
+    """What builds wrote. Both give nothing for a build that wrote nothing."""
+
+    async def page(self, build_id: str, start: int, limit: int) -> Sequence[LogLine]:
+        """At most `limit` lines from line `start` on."""
+
+    def follow(self, build_id: str, start: int) -> AsyncIterator[LogLine]:
+        """Lines from `start` on as they are written; ends when the build is finished and all were given."""

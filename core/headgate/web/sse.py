@@ -1,0 +1,99 @@
+"""Server-sent events: a stream of small messages a client can resume; not what they say.
+
+Source: https://html.spec.whatwg.org/multipage/server-sent-events.html
+"""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+from collections.abc import AsyncIterator
+from typing import Any
+
+import msgspec
+from aiohttp import web
+
+HEARTBEAT = 15.0
+"""Seconds of silence after which a comment is sent, so that proxies keep the connection and we notice a dead one."""
+
+RETRY = 2_000
+"""Milliseconds a client waits before it connects again."""
+
+
+class ServerEvent(msgspec.Struct, frozen=True, kw_only=True):
+    """One message: `data` is sent as JSON; `id` comes back as `Last-Event-ID` when the client resumes."""
+
+    event: str
+    data: Any
+    id: str | None = None
+
+
+class Streams:
+    """The streams that are open now, so that a stopping server can end them instead of waiting for them."""
+
+    def __init__(self) -> None:
+        self._tasks: set[asyncio.Task[Any]] = set()
+
+    async def send(self, request: web.BaseRequest, events: AsyncIterator[ServerEvent]) -> web.StreamResponse:
+        """Send `events` until they or the client end; the iterator is closed either way."""
+        response = web.StreamResponse(
+            headers={
+                "Content-Type": "text/event-stream",
+                "Cache-Control": "no-store",
+                "X-Accel-Buffering": "no",  # nginx would hold the lines back
+                "X-Content-Type-Options": "nosniff",
+            }
+        )
+        task = asyncio.current_task()
+        if task is None:
+            raise RuntimeError("a stream is sent by a task")
+        self._tasks.add(task)
+        try:
+            await response.prepare(request)
+            await response.write(f"retry: {RETRY}\n\n".encode())
+            async for chunk in _with_heartbeats(events):
+                await response.write(chunk)
+            await response.write_eof()
+        finally:
+            self._tasks.discard(task)
+        return response
+
+    def end(self) -> None:
+        """Cut every stream; clients come back by themselves, with the last id they saw."""
+        for task in self._tasks:
+            task.cancel()
+
+
+async def _with_heartbeats(events: AsyncIterator[ServerEvent]) -> AsyncIterator[bytes]:
+    """The events' bytes, and a comment whenever nothing happened for a while.
+
+    A task of its own waits for the next event: `wait_for` would cancel the generator in the middle.
+    """
+    waiting: asyncio.Task[ServerEvent] | None = None
+    try:
+        while True:
+            if waiting is None:
+                waiting = asyncio.ensure_future(anext(events))
+            done, _ = await asyncio.wait({waiting}, timeout=HEARTBEAT)
+            if not done:
+                yield b": still here\n\n"
+                continue
+            try:
+                event = waiting.result()
+            except StopAsyncIteration:
+                return
+            waiting = None
+            yield encode(event)
+    finally:
+        if waiting is not None:
+            waiting.cancel()
+            with contextlib.suppress(asyncio.CancelledError, StopAsyncIteration):
+                await waiting
+        if hasattr(events, "aclose"):
+            await events.aclose()
+
+
+def encode(event: ServerEvent) -> bytes:
+    """One message on the wire. JSON has no raw line breaks, so `data` is always one line."""
+    identity = f"id: {event.id}\n" if event.id is not None else ""
+    return f"{identity}event: {event.event}\ndata: ".encode() + msgspec.json.encode(event.data) + b"\n\n"

@@ -1,0 +1,233 @@
+"""The front door: a webhook is checked, recorded and answered, in that order; what follows from it is not done here.
+
+Nothing slow stands before the answer: no plugin's I/O, no git. Reading a small body is pure and bounded, and done
+first, so that a delivery of no interest can be told so and is settled in the transaction that records it.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+from datetime import datetime
+from typing import Annotated, Final
+
+import msgspec
+import structlog
+from aiohttp import web
+
+from headgate.api import Delivery, DeliveryError, Ignored, Provider, Reading, TooLarge, Unreadable
+from headgate.storage import deliveries
+from headgate.storage.database import Database
+from headgate.storage.deliveries import NewDelivery
+from headgate.storage.errors import Busy, StorageError
+from headgate.storage.ids import new_id
+from headgate.telemetry.metrics import DeliveryResult, Metrics
+from headgate.web.limits import check_encoding, content_type, read_body
+from headgate.web.ports import Connection, Received
+from headgate.web.problems import Refusal
+from headgate.web.routes import JSON_HEADERS, OPEN, Call, Reply, Route
+
+log = structlog.get_logger(__name__)
+
+CONTENT_TYPES: Final = frozenset({"application/json", "application/x-www-form-urlencoded"})
+
+READ_FIRST: Final = 262_144
+"""Bytes up to which a body is read before the answer; a larger one is read afterwards, whatever it says."""
+
+KEPT_OUT: Final = frozenset({"authorization", "cookie", "proxy-authorization"})
+TOKEN_SUFFIX: Final = "token"  # noqa: S105 - the end of headers' names, no token
+MASK: Final = "***"
+
+
+class Accepted(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
+    """The answer to a sealed webhook. `delivery` is the first one's id for a duplicate."""
+
+    delivery: str
+    duplicate: bool = False
+    ignored: Annotated[str, msgspec.Meta(description="Why it says nothing to us.")] | None = None
+
+
+class Webhooks:
+    """Receives deliveries of all connections."""
+
+    def __init__(
+        self,
+        *,
+        database: Database,
+        connections: Mapping[str, Connection],
+        received: Received,
+        metrics: Metrics,
+        now: Callable[[], datetime],
+        max_body: int,
+        read_timeout: float,
+    ) -> None:
+        """`connections` may change while we serve. `max_body` in bytes, `read_timeout` in seconds."""
+        self._writer = database.writer
+        self._connections = connections
+        self._received = received
+        self._metrics = metrics
+        self._now = now
+        self._max_body = max_body
+        self._read_timeout = read_timeout
+
+    async def receive(self, call: Call) -> web.Response:
+        """One webhook request, from its headers to the answer. Raises `Refusal` for all that is not accepted."""
+        request, name = call.request, call.path["connection"]
+        connection = self._connections.get(name)
+        if connection is None:
+            self._count(_UNKNOWN, None, "refused")
+            raise Refusal(404, "There is no such connection.")
+        if connection.provider is None:
+            self._count(connection, None, "refused")
+            log.warning("a delivery for a connection that is not open", connection=name, reason=connection.problem)
+            raise Refusal(503, "The connection is not open; its admin can see why.", headers=_RETRY_LATER)
+        try:
+            delivery = await self._delivery(request, name, call.path.get("hook", ""))
+        except Refusal:
+            self._count(connection, None, "refused")
+            raise
+        new, reading = self._sealed(connection, connection.provider, delivery)
+        try:
+            recorded = await self._writer.add(deliveries.record, new)
+        except StorageError as error:
+            self._count(connection, new.event, "busy" if isinstance(error, Busy) else "failed")
+            raise
+        if recorded.duplicate_of is not None:
+            self._count(connection, new.event, "duplicate")
+            return _answer(200, Accepted(delivery=recorded.duplicate_of, duplicate=True))
+        self._count(connection, new.event, new.state)
+        if new.state == "recorded":
+            self._received(new, reading)
+        if new.state == "ignored":
+            return _answer(200, Accepted(delivery=delivery.id, ignored=new.reason))
+        return _answer(202, Accepted(delivery=delivery.id))
+
+    async def _delivery(self, request: web.BaseRequest, connection: str, hook: str) -> Delivery:
+        """The request as a value, within all limits."""
+        check_encoding(request)
+        given_type = content_type(request)
+        if given_type is not None and given_type not in CONTENT_TYPES:
+            raise Refusal(415, f"Send the body as one of {', '.join(sorted(CONTENT_TYPES))}.")
+        body = await read_body(request, max_body=self._max_body, deadline=self._read_timeout)
+        if given_type is None and (body or not hook):
+            raise Refusal(415, "The request does not say what its body is (Content-Type).")
+        now = self._now()
+        return Delivery(
+            id=new_id("d", now),
+            connection=connection,
+            received_at=now,
+            headers=tuple(
+                # Latin-1 gives every byte a character: nothing is lost, nothing fails, nothing is ambiguous.
+                [(key.decode("latin-1").lower(), value.decode("latin-1")) for key, value in request.raw_headers]
+            ),
+            body=body,
+            remote=request.remote or "",
+            method=request.method,
+            hook=hook,
+            query=tuple(request.query.items()) if "?" in request.raw_path else (),
+        )
+
+    def _sealed(
+        self, connection: Connection, provider: Provider, delivery: Delivery
+    ) -> tuple[NewDelivery, Reading | None]:
+        """What to record of an authentic delivery; a 401 `Refusal` for any other, whose reason only we see."""
+        try:
+            seal = provider.authenticate(delivery)
+        except TooLarge as error:
+            self._count(connection, None, "refused")
+            raise Refusal(413, "The request is larger than this connection accepts.") from error
+        except Exception as error:  # noqa: BLE001 - a plugin that fails on a stranger's bytes has not authenticated them
+            self._count(connection, None, "unauthenticated")
+            if isinstance(error, DeliveryError):
+                log.info("delivery refused", connection=connection.name, remote=delivery.remote, reason=str(error))
+            else:
+                self._blame(connection, "authenticate", error)
+            raise Refusal(401, "The request is not authenticated.", headers=_CHALLENGE) from None
+        event = delivery.header(connection.event_header) if connection.event_header else None
+        kept = NewDelivery(delivery=without_tokens(delivery), key=seal.key, event=event and event[:_MAX_EVENT])
+        if len(delivery.body) > READ_FIRST:
+            return kept, None
+        return self._read(connection, provider, kept)
+
+    def _read(self, connection: Connection, provider: Provider, new: NewDelivery) -> tuple[NewDelivery, Reading | None]:
+        """What the delivery says, and with that whether it is settled already."""
+        try:
+            reading = provider.parse(new.delivery)
+        except Unreadable as error:
+            return msgspec.structs.replace(new, state="unreadable", reason=str(error)), None
+        except Exception as error:  # noqa: BLE001 - whatever a plugin raises, the delivery is sealed and must be kept
+            self._blame(connection, "parse", error)
+            return new, None
+        if isinstance(reading, Ignored):
+            return msgspec.structs.replace(new, state="ignored", reason=reading.reason), reading
+        return new, reading
+
+    def _blame(self, connection: Connection, method: str, error: Exception) -> None:
+        self._metrics.plugin_failed(connection.kind)
+        log.error(
+            "a provider broke its contract",
+            connection=connection.name,
+            provider=connection.kind,
+            method=method,
+            exc_info=error,
+        )
+
+    def _count(self, connection: Connection, event: str | None, result: DeliveryResult) -> None:
+        self._metrics.delivery(provider=connection.kind, connection=connection.name, event=event, result=result)
+
+
+def without_tokens(delivery: Delivery) -> Delivery:
+    """The delivery as it is kept: what would let its reader send another one is masked, once it was checked.
+
+    Signatures stay: they are evidence, and seal this body only.
+    """
+    if not any(_is_token(name) for name, _ in delivery.headers) and not delivery.query:
+        return delivery
+    return msgspec.structs.replace(
+        delivery,
+        headers=tuple((name, MASK if _is_token(name) else value) for name, value in delivery.headers),
+        query=tuple((name, MASK if _is_token(name.lower()) else value) for name, value in delivery.query),
+    )
+
+
+def webhook_routes(webhooks: Webhooks) -> tuple[Route, ...]:
+    """The routes under `/webhooks`; open, because each connection's provider checks a seal of its own."""
+    replies = (
+        Reply(status=202, shape=Accepted, description="Recorded; it will be routed."),
+        Reply(status=200, shape=Accepted, description="A duplicate, or of no interest; nothing follows."),
+    )
+    shared = {"answer": webhooks.receive, "permission": OPEN, "tag": "webhooks", "replies": replies}
+    errors = (400, 401, 404, 408, 413, 415, 417, 503)
+    return (
+        Route(
+            method="POST",
+            path="/webhooks/{connection}",
+            summary="Deliver a webhook",
+            description="Sealed as the connection's provider does it; JSON or a form, never compressed.",
+            errors=errors,
+            **shared,  # type: ignore[arg-type]  # a dict of different types
+        ),
+        *(
+            Route(
+                method=method,
+                path="/webhooks/{connection}/{hook}",
+                summary=f"Deliver to one of a connection's further hooks ({method})",
+                errors=errors,
+                **shared,  # type: ignore[arg-type]  # a dict of different types
+            )
+            for method in ("GET", "POST")
+        ),
+    )
+
+
+def _is_token(name: str) -> bool:
+    return name in KEPT_OUT or name.endswith((TOKEN_SUFFIX, "secret", "password"))
+
+
+def _answer(status: int, accepted: Accepted) -> web.Response:
+    return web.Response(status=status, body=msgspec.json.encode(accepted), headers=JSON_HEADERS)
+
+
+_MAX_EVENT = 100
+_UNKNOWN = Connection(name="(unknown)", kind="(unknown)", provider=None)
+_CHALLENGE = {"WWW-Authenticate": "Signature"}
+_RETRY_LATER = {"Retry-After": "60"}
