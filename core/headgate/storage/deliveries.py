@@ -82,15 +82,17 @@ _RECORDED = deliveries.c.state == sa.literal_column("'recorded'")
 
 async def record(conn: AsyncConnection, new: Sequence[NewDelivery]) -> Sequence[Recorded]:
     """Record each, or say which earlier one, here or in the database, has its (connection, key). For `Writer.add`."""
-    first: dict[tuple[str, str], str] = await _known(conn, new)
+    first = await _known(conn, new)
     recorded: list[Recorded] = []
     kept: list[NewDelivery] = []
     for one in new:
-        id_, key = one.delivery.id, _dedupe_key(one)
-        earlier = first.setdefault(key, id_) if key else id_
-        if earlier == id_:
+        key = _dedupe_key(one)
+        earlier = first.get(key) if key else None
+        recorded.append(Recorded(id=one.delivery.id, duplicate_of=earlier))
+        if earlier is None:
             kept.append(one)
-        recorded.append(Recorded(id=id_, duplicate_of=None if earlier == id_ else earlier))
+            if key:
+                first[key] = one.delivery.id
     if kept:
         await conn.execute(sa.insert(deliveries), [_row(one) for one in kept])
         await conn.execute(sa.insert(delivery_contents), [_content_row(one.delivery) for one in kept])

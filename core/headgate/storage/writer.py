@@ -35,8 +35,11 @@ QUEUE_LIMIT = 4_096
 GROUP_LIMIT = 1_024
 """Writes that share one transaction, so that the first of them need not wait for ever."""
 
-CHECKPOINT_SECONDS = 0.5
+CHECKPOINT_SECONDS = 0.1
 """The WAL is moved into the database file no more often than this, after the answers of a group."""
+
+CHECKPOINT_SHARE = 0.1
+"""Nor for a larger share of the time than this, on a slow disk."""
 
 _log = structlog.get_logger(__name__)
 
@@ -76,7 +79,7 @@ class Writer:
         self._wake = asyncio.Event()
         self._closing = False
         self._failure: BaseException | None = None
-        self._checkpointed = time.monotonic()
+        self._next_checkpoint = 0.0
 
     @property
     def waiting(self) -> int:
@@ -176,7 +179,8 @@ class Writer:
             self._fail(error)
 
     async def _checkpoint_when_due(self) -> None:
-        if self._failure is not None or time.monotonic() - self._checkpointed < CHECKPOINT_SECONDS:
+        begin = time.monotonic()
+        if self._failure is not None or begin < self._next_checkpoint:
             return
         try:
             await dialect.checkpoint(self._connection)
@@ -186,7 +190,8 @@ class Writer:
                 self._fail(error)
             else:
                 _log.warning("checkpoint postponed", reason=str(error))
-        self._checkpointed = time.monotonic()
+        end = time.monotonic()
+        self._next_checkpoint = end + max(CHECKPOINT_SECONDS, (end - begin) / CHECKPOINT_SHARE)
 
     def _fail(self, error: BaseException) -> None:
         self._failure = error
