@@ -2,17 +2,161 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from pathlib import Path
+from typing import Any
 
-from headgate.config.kinds import KnownKinds
-from headgate.config.settings import PluginSettings, Settings
+from headgate.api import ConfigError, Problem
+from headgate.config.checking import Checker
+from headgate.config.files import read_text
+from headgate.config.formats import Formats
+from headgate.config.host_schema import PLUGINS
+from headgate.config.kinds import SINGULAR, Group, KnownKinds, lost
+from headgate.config.placeholders import placeholder_problems
+from headgate.config.schema import host_schema
+from headgate.config.settings import (
+    ConnectionSettings,
+    GitSettings,
+    LogSettings,
+    PluginSettings,
+    PollSettings,
+    ServerSettings,
+    Settings,
+    WorkerSettings,
+)
+from headgate.config.yaml import Document, read_yaml
+
+_KIND_BLOCKS: tuple[Group, ...] = ("credential_stores", "notifiers", "executors")
 
 
 def load_plugin_settings(path: Path) -> PluginSettings:
     """The `plugins:` block alone, readable before any plugin is imported; raises `ConfigError` when it is wrong."""
-    raise NotImplementedError
+    document = _document(path)
+    if not isinstance(document.value, dict) or "plugins" not in document.value:
+        return PluginSettings()
+    checker = Checker(PLUGINS, Formats(folder=path.parent))
+    block, problems = checker.read(document, document.value["plugins"], ("plugins",))
+    if problems:
+        raise ConfigError(*problems)
+    return _plugin_settings(block)
 
 
 def load_settings(path: Path, kinds: KnownKinds) -> Settings:
-    """All settings, paths absolute; raises `ConfigError` with every problem found."""
-    raise NotImplementedError
+    """All settings, paths absolute; raises `ConfigError` with every problem found.
+
+    A block of a kind that is not there because its plugin is broken or denied stops nobody: it is left out, and
+    stands in the settings' `problems` and `unavailable`.
+    """
+    path = path.absolute()
+    document = _document(path)
+    value = {} if document.value is None else document.value
+    left_out, unavailable = _leave_out(document, value, kinds) if isinstance(value, dict) else ([], {})
+    stores = dict.fromkeys(_names(value, "credential_stores"), "")
+    stores |= dict.fromkeys(_unavailable_names(unavailable, "credential_stores"), "")
+    problems = list(placeholder_problems(document, value))
+    checker = Checker(host_schema(kinds), Formats(folder=path.parent, stores=stores), kinds)
+    block, found = checker.read(document, value)
+    if problems or found:
+        raise ConfigError(*_sorted([*problems, *found, *left_out]))
+    return _settings(path, block, kinds, tuple(left_out), unavailable)
+
+
+def _document(path: Path) -> Document:
+    return read_yaml(read_text(path), file=str(path))
+
+
+def _sorted(problems: list[Problem]) -> list[Problem]:
+    return sorted(problems, key=lambda problem: (problem.line, problem.column))
+
+
+def _names(value: Any, group: str) -> list[str]:
+    block = value.get(group) if isinstance(value, dict) else None
+    return list(block) if isinstance(block, dict) else []
+
+
+def _unavailable_names(unavailable: Mapping[str, str], group: str) -> list[str]:
+    return [path.removeprefix(f"{group}.") for path in unavailable if path.startswith(f"{group}.")]
+
+
+def _leave_out(document: Document, value: dict[str, Any], kinds: KnownKinds) -> tuple[list[Problem], dict[str, str]]:
+    """Take out of `value` what only an unusable plugin could explain."""
+    problems: list[Problem] = []
+    unavailable: dict[str, str] = {}
+
+    def leave_out(group: str, name: str, reason: str) -> None:
+        del value[group][name]
+        unavailable[f"{group}.{name}"] = reason
+        problems.append(document.problem((group, name), f"left out: {reason}", at_key=True))
+
+    connections = value.get("connections")
+    for name, block in list(connections.items()) if isinstance(connections, dict) else []:
+        provider = block.get("provider") if isinstance(block, dict) else None
+        if isinstance(provider, str) and (cause := lost(kinds, "providers", provider)):
+            leave_out("connections", name, f"there is no provider `{provider}`: {cause}")
+    for group in _KIND_BLOCKS:
+        for name in _names(value, group):
+            if cause := lost(kinds, group, name):
+                leave_out(group, name, f"there is no {SINGULAR[group]} `{name}`: {cause}")
+    return problems, unavailable
+
+
+def _settings(
+    path: Path, block: dict[str, Any], kinds: KnownKinds, problems: tuple[Problem, ...], unavailable: dict[str, str]
+) -> Settings:
+    folder = Formats(folder=path.parent)
+    data = Path(block.get("data") or folder.convert("path", "data"))
+    git = dict(block.get("git", {}))
+    git["local_roots"] = tuple(Path(root) for root in git.get("local_roots", ()))
+    return Settings(
+        file=path,
+        data=data,
+        database=_database(block.get("database"), data, folder),
+        jobs=tuple(Path(one) for one in block.get("jobs") or [folder.convert("path", "jobs.d")]),
+        server=ServerSettings(**block.get("server", {})),
+        plugins=_plugin_settings(block.get("plugins", {})),
+        git=GitSettings(**git),
+        polling=PollSettings(**block.get("polling", {})),
+        worker=WorkerSettings(**block.get("worker", {})),
+        logs=LogSettings(**block.get("logs", {})),
+        connections=tuple(
+            ConnectionSettings(
+                name=name,
+                provider=options["provider"],
+                options={key: option for key, option in options.items() if key != "provider"},
+            )
+            for name, options in block.get("connections", {}).items()
+        ),
+        credential_stores=block.get("credential_stores", {}),
+        notifiers=_with_undemanding(
+            block.get("notifiers", {}), {name: kind.settings for name, kind in kinds.notifiers.items()}
+        ),
+        executors=_with_undemanding(
+            block.get("executors", {}), {name: kind.schema for name, kind in kinds.executors.items()}
+        ),
+        problems=problems,
+        unavailable=unavailable,
+    )
+
+
+def _plugin_settings(block: dict[str, Any]) -> PluginSettings:
+    allow = block.get("allow")
+    return PluginSettings(allow=None if allow is None else tuple(allow), deny=tuple(block.get("deny", ())))
+
+
+def _database(url: str | None, data: Path, folder: Formats) -> str:
+    if url is None:
+        return f"sqlite+aiosqlite:///{data / 'headgate.db'}"
+    return f"sqlite+aiosqlite:///{folder.convert('path', url.partition(':///')[2])}"
+
+
+def _with_undemanding(
+    blocks: dict[str, dict[str, Any]], schemas: Mapping[str, Mapping[str, Any]]
+) -> dict[str, dict[str, Any]]:
+    """The blocks, and an empty one for each kind that is content with that."""
+    formats = Formats(folder=Path())
+    empty: dict[str, dict[str, Any]] = {
+        name: {}
+        for name, schema in sorted(schemas.items())
+        if name not in blocks and not Checker(schema, formats).read(Document(file="", value={}), {})[1]
+    }
+    return {**blocks, **empty}

@@ -1,12 +1,12 @@
-"""The kinds a configuration may name, by group and name; not how they were found, which is the plugin host's."""
+"""What the config room asks of the registry of kinds; not how kinds are found, which is the plugin host's."""
 
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass, field
-from typing import Literal, TypeAlias
+from typing import Literal, Protocol, TypeAlias
 
 from headgate.api import ConditionKind, CredentialStoreKind, ExecutorKind, NotifierKind, ProviderKind, TriggerKind
+from headgate.config.nearest import nearest
 
 Group: TypeAlias = Literal["providers", "triggers", "conditions", "credential_stores", "notifiers", "executors"]
 
@@ -21,42 +21,74 @@ SINGULAR: Mapping[Group, str] = {
 """What one kind of a group is called in messages."""
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class KnownKinds:
-    """What the installed plugins offer, each kind under its name.
+class KnownKinds(Protocol):
+    """Every usable kind under its name; `headgate.plugins.Kinds` fits.
 
-    `broken` maps a plugin that could not be used (broken, denied, another API version) to the reason, one line
+    `broken` maps a plugin that could not be used (broken, denied, of another API version) to the reason, one line
     each. What such a plugin would have offered cannot be known for sure, since it was never asked.
     """
 
-    providers: Mapping[str, ProviderKind] = field(default_factory=dict)
-    triggers: Mapping[str, TriggerKind] = field(default_factory=dict)
-    conditions: Mapping[str, ConditionKind] = field(default_factory=dict)
-    credential_stores: Mapping[str, CredentialStoreKind] = field(default_factory=dict)
-    notifiers: Mapping[str, NotifierKind] = field(default_factory=dict)
-    executors: Mapping[str, ExecutorKind] = field(default_factory=dict)
-    broken: Mapping[str, str] = field(default_factory=dict)
+    @property
+    def providers(self) -> Mapping[str, ProviderKind]:
+        """Kinds of Git hosting."""
 
-    def names(self, group: Group) -> tuple[str, ...]:
-        """The names of one group, sorted."""
-        return tuple(sorted(getattr(self, group)))
+    @property
+    def triggers(self) -> Mapping[str, TriggerKind]:
+        """What may stand under a job's `triggers:`."""
 
-    def missing(self, group: Group, name: str) -> str | None:
-        """Why `name` is not there, when a plugin that could not be used may be the cause; `None` when none is.
+    @property
+    def conditions(self) -> Mapping[str, ConditionKind]:
+        """What may stand under a job's `conditions:`."""
 
-        A plugin called like the kind (`github`, `process_executor` for `process`, `triggers` for any trigger) is
-        named alone; otherwise every unusable plugin is a suspect.
-        """
-        if name in getattr(self, group) or not self.broken:
-            return None
-        likely = [plugin for plugin in self.broken if _sounds_like(plugin, group, name)]
-        if likely:
-            return "; ".join(f"it comes with the plugin {plugin}: {self.broken[plugin]}" for plugin in likely)
-        return "; ".join(f"it may come with the plugin {plugin}: {reason}" for plugin, reason in self.broken.items())
+    @property
+    def credential_stores(self) -> Mapping[str, CredentialStoreKind]:
+        """What may stand under `credential_stores:` in the configuration."""
+
+    @property
+    def notifiers(self) -> Mapping[str, NotifierKind]:
+        """What may stand under a job's `notify:`."""
+
+    @property
+    def executors(self) -> Mapping[str, ExecutorKind]:
+        """What a job may name as `run.executor:`."""
+
+    @property
+    def broken(self) -> Mapping[str, str]:
+        """Plugins that could not be used, and why."""
+
+
+def names(kinds: KnownKinds, group: Group) -> tuple[str, ...]:
+    """The names of one group, sorted."""
+    return tuple(sorted(_of(kinds, group)))
+
+
+def missing(kinds: KnownKinds, group: Group, name: str) -> str | None:
+    """Why `name` is not there, when a plugin that could not be used may be the cause; `None` when none is.
+
+    A plugin called like the kind (`github`, `process_executor` for `process`, `triggers` for any trigger) is named
+    alone; otherwise every unusable plugin is a suspect.
+    """
+    if name in _of(kinds, group) or not kinds.broken:
+        return None
+    likely = [plugin for plugin in kinds.broken if _sounds_like(plugin, group, name)]
+    if likely:
+        return "; ".join(f"it comes with the plugin {plugin}: {kinds.broken[plugin]}" for plugin in likely)
+    return "; ".join(f"it may come with the plugin {plugin}: {reason}" for plugin, reason in kinds.broken.items())
+
+
+def lost(kinds: KnownKinds, group: Group, name: str) -> str | None:
+    """As `missing`, but only when `name` is hardly a misspelling of a kind that is there."""
+    if nearest(name, names(kinds, group)) and not any(_sounds_like(plugin, group, name) for plugin in kinds.broken):
+        return None
+    return missing(kinds, group, name)
+
+
+def _of(kinds: KnownKinds, group: Group) -> Mapping[str, object]:
+    found: Mapping[str, object] = getattr(kinds, group)
+    return found
 
 
 def _sounds_like(plugin: str, group: Group, name: str) -> bool:
-    """Whether a plugin's name promises this kind; a distribution may follow in brackets."""
-    word = plugin.partition(" ")[0].replace("-", "_")
-    wanted = name.replace("-", "_")
+    """Whether a plugin's name promises this kind."""
+    word, wanted = plugin.replace("-", "_"), name.replace("-", "_")
     return word in {wanted, group} or word.startswith(f"{wanted}_") or word.endswith(f"_{wanted}")

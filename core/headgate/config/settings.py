@@ -7,6 +7,8 @@ from typing import Any, Literal
 
 import msgspec
 
+from headgate.api import Problem
+
 
 class ServerSettings(msgspec.Struct, frozen=True, kw_only=True):
     """Where and how the server listens. Sizes in bytes, times in seconds."""
@@ -65,7 +67,12 @@ class ConnectionSettings(msgspec.Struct, frozen=True, kw_only=True):
 
 
 class Settings(msgspec.Struct, frozen=True, kw_only=True):
-    """All of `config.yaml`, paths absolute. The dictionaries map a kind's name to its block."""
+    """All of `config.yaml`, paths absolute. The dictionaries map a kind's name to its block.
+
+    `notifiers` and `executors` also hold an empty block for each installed kind that needs no settings.
+    `unavailable` maps what was left out (`connections.acme`, `executors.podman`) because its plugin is broken or
+    denied to the reason; `problems` are the same, each with its place.
+    """
 
     file: Path
     data: Path
@@ -82,6 +89,8 @@ class Settings(msgspec.Struct, frozen=True, kw_only=True):
     credential_stores: dict[str, dict[str, Any]] = {}
     notifiers: dict[str, dict[str, Any]] = {}
     executors: dict[str, dict[str, Any]] = {}
+    problems: tuple[Problem, ...] = ()
+    unavailable: dict[str, str] = {}
 
     @property
     def public_url(self) -> str:

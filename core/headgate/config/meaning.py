@@ -1,0 +1,162 @@
+"""What is wrong with a job though it fits its schema: names of things that are not there, rules that do not compile."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Iterator, Mapping
+from dataclasses import dataclass
+from itertools import pairwise
+from typing import Any, TypeAlias
+
+import msgspec
+
+from headgate.api import Globs, ParameterDefinition, RuleKind
+from headgate.config.kinds import KnownKinds
+from headgate.config.nearest import suggestion
+from headgate.config.reserved import is_reserved
+from headgate.config.settings import Settings
+from headgate.config.yaml import KeyPath
+
+
+@dataclass(frozen=True, slots=True)
+class Remark:
+    """What is wrong at a path below the job."""
+
+    path: KeyPath
+    message: str
+    hint: str | None = None
+    at_key: bool = False
+
+
+Remarks: TypeAlias = Iterator[Remark]
+
+_WILDCARDS = frozenset("*?[{")
+
+
+class Meaning:
+    """Checks for many jobs against the same kinds and settings; equal blocks are compiled once."""
+
+    def __init__(self, kinds: KnownKinds, settings: Settings) -> None:
+        """`settings`: whose connections, executors and notifiers may be named."""
+        self._kinds = kinds
+        self._settings = settings
+        self._providers = {connection.name: connection.provider for connection in settings.connections}
+        self._rules: dict[tuple[str, str, bytes], str | None] = {}
+        self._repositories: dict[tuple[str, str], str | None] = {}
+
+    def of_source(self, source: Mapping[str, Any]) -> Remarks:
+        """The connection is there, and its provider understands the repository."""
+        connection, repository = source["connection"], source["repository"]
+        reason = self._settings.unavailable.get(f"connections.{connection}")
+        provider = self._providers.get(connection)
+        if reason is not None:
+            yield Remark(("source", "connection"), f"the connection `{connection}` cannot be used: {reason}")
+        elif provider is None:
+            hint = suggestion(connection, sorted(self._providers), noun="configured connections")
+            yield Remark(("source", "connection"), f"there is no connection `{connection}`", hint)
+        elif fault := self._repository_fault(provider, repository):
+            yield Remark(("source", "repository"), fault)
+        checkout = source.get("checkout")
+        for at, folder in enumerate(checkout.get("sparse", ()) if isinstance(checkout, dict) else ()):
+            if folder.startswith(("/", "-", "!")) or ".." in folder.split("/") or not folder.isprintable():
+                path = ("source", "checkout", "sparse", at)
+                yield Remark(path, f"expected a folder within the repository, found `{folder}`")
+
+    def _repository_fault(self, provider: str, repository: str) -> str | None:
+        key = (provider, repository)
+        if key not in self._repositories:
+            try:
+                if _WILDCARDS.intersection(repository):
+                    Globs([repository])
+                else:
+                    self._kinds.providers[provider].normalise(repository)
+            except ValueError as error:
+                self._repositories[key] = str(error)
+            else:
+                self._repositories[key] = None
+        return self._repositories[key]
+
+    def of_triggers(self, triggers: Mapping[str, Any]) -> Remarks:
+        """Each compiles."""
+        for name, options in triggers.items():
+            if fault := self._rule_fault("triggers", self._kinds.triggers[name], options):
+                yield Remark(("triggers", name), fault)
+
+    def of_conditions(self, conditions: Iterable[Mapping[str, Any]]) -> Remarks:
+        """Each compiles."""
+        for at, block in enumerate(conditions):
+            for name, options in block.items():
+                if fault := self._rule_fault("conditions", self._kinds.conditions[name], options):
+                    yield Remark(("conditions", at, name), fault)
+
+    def _rule_fault(self, group: str, kind: RuleKind[Any], options: Mapping[str, Any]) -> str | None:
+        key = (group, kind.name, msgspec.json.encode(options))
+        if key not in self._rules:
+            try:
+                kind.compile(options)
+            except ValueError as error:
+                self._rules[key] = str(error)
+            except Exception as error:  # noqa: BLE001 - a plugin's code: its fault must not hide the other jobs
+                self._rules[key] = f"the plugin of `{kind.name}` failed on this: {type(error).__name__}: {error}"
+            else:
+                self._rules[key] = None
+        return self._rules[key]
+
+    def of_run(self, run: Mapping[str, Any]) -> Remarks:
+        """The executor is set up, time is not nothing, names are free and steps can be told apart."""
+        executor = run.get("executor", "process")
+        if fault := self._fault_of("executors", executor, self._kinds.executors):
+            yield Remark(("run", "executor"), fault, f"set it up under `executors:` in {self._settings.file.name}")
+        if run.get("timeout") == 0:
+            yield Remark(("run", "timeout"), "expected more than no time at all")
+        for block in ("credentials", "environment"):
+            for name in run.get(block, {}):
+                if is_reserved(name) if block == "credentials" else name.startswith("HEADGATE_"):
+                    yield Remark(
+                        ("run", block, name),
+                        f"`{name}` cannot be set: programs, or Headgate itself, obey it",
+                        at_key=True,
+                    )
+        for name in run.get("credentials", {}):
+            if name in run.get("environment", {}):
+                yield Remark(("run", "environment", name), f"`{name}` is also one of `credentials`", at_key=True)
+        names = [(step.get("name"), at) for at, step in enumerate(run["steps"]) if step.get("name")]
+        for (before, _), (name, at) in pairwise(sorted(names)):
+            if before == name:
+                yield Remark(("run", "steps", at, "name"), f"another step is called `{name}`")
+
+    def of_notify(self, blocks: Iterable[Mapping[str, Any]]) -> Remarks:
+        """Each notifier is set up."""
+        for at, block in enumerate(blocks):
+            for name in block:
+                if fault := self._fault_of("notifiers", name, self._kinds.notifiers):
+                    hint = f"set it up under `notifiers:` in {self._settings.file.name}"
+                    yield Remark(("notify", at, name), fault, hint, at_key=True)
+
+    def _fault_of(self, group: str, name: str, kinds: Mapping[str, object]) -> str | None:
+        blocks: Mapping[str, Any] = getattr(self._settings, group)
+        if name in blocks:
+            return None
+        if reason := self._settings.unavailable.get(f"{group}.{name}"):
+            return f"`{name}` cannot be used: {reason}"
+        return f"`{name}` is installed and not set up" if name in kinds else f"`{name}` is not installed"
+
+
+def of_names(parameters: Iterable[ParameterDefinition], run: Mapping[str, Any]) -> Remarks:
+    """A parameter's name is not also that of a credential or a variable."""
+    for parameter in parameters:
+        for block in ("credentials", "environment"):
+            if parameter.name in run.get(block, {}):
+                yield Remark(("run", block, parameter.name), f"`{parameter.name}` is also a parameter", at_key=True)
+
+
+def of_defaults(parameters: Iterable[ParameterDefinition], triggers: Iterable[str]) -> Remarks:
+    """What nobody can give a value for has a default: only a manual build is asked."""
+    automatic = [name for name in triggers if name != "manual"]
+    for parameter in parameters:
+        if automatic and parameter.default is None:
+            yield Remark(
+                ("parameters", parameter.name),
+                f"needs a `default`: the trigger `{automatic[0]}` can give no value",
+                "or move the job's manual builds into a job of their own",
+                at_key=True,
+            )
