@@ -131,7 +131,8 @@ class _Supervisor:
                     self.usable = True
                     raise api.QueueError(f"cannot start {order['argv'][0]}: {first['error']}")  # noqa: TRY301 - the handler below must see it
                 answer = asyncio.ensure_future(self._answer())
-                await asyncio.wait({answer, reader.failed}, return_when=asyncio.FIRST_COMPLETED)
+                either: set[asyncio.Future[Any]] = {answer, reader.failed}
+                await asyncio.wait(either, return_when=asyncio.FIRST_COMPLETED)
                 if reader.failed.done():
                     raise api.QueueError(f"the output cannot be kept: {reader.failed.result()}")  # noqa: TRY301 - likewise
                 last = answer.result()

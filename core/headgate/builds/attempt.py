@@ -1,0 +1,396 @@
+"""One attempt at one build, from the claim to its end: prepare, run, tell; not which build is next.
+
+An attempt ends by itself, or is stopped: by its timeout, because somebody cancelled it, because it was fenced
+(the lease was lost, and whoever has it now must not be disturbed), or because the worker goes away and hands it back.
+"""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Awaitable, Callable, Mapping, Sequence
+from dataclasses import dataclass
+from datetime import datetime
+from pathlib import Path
+from typing import Any, Literal, TypeAlias
+
+import msgspec
+import structlog
+
+from headgate import api
+from headgate.builds.bench import BuildBench
+from headgate.builds.environment import environment
+from headgate.builds.log_writer import LogWriter
+from headgate.builds.logs import Logs
+from headgate.builds.processes import GRACE, Processes
+from headgate.builds.queue import Assigned, Queue
+from headgate.builds.sandbox import Sandbox
+from headgate.builds.workspace import CheckedOut, Folder, Sources
+from headgate.credentials.redaction import Redactor
+from headgate.credentials.references import Secrets
+from headgate.routing.planning import password_binding
+from headgate.storage import builds, events
+from headgate.storage.database import Database
+from headgate.storage.errors import Busy, StorageError, StorageFull
+from headgate.telemetry.metrics import Metrics
+
+ALWAYS_SECONDS = 60.0
+"""How long `always` steps may run after a timeout or a cancellation."""
+
+_PATIENCE = GRACE + 15.0
+"""Seconds an executor may take to end when its task was cancelled."""
+
+_log = structlog.get_logger(__name__)
+
+StopKind: TypeAlias = Literal["timed_out", "cancelled", "handed_back", "fenced"]
+_RANK: Mapping[StopKind, int] = {"timed_out": 0, "cancelled": 1, "handed_back": 2, "fenced": 3}
+
+
+class Stop(msgspec.Struct, frozen=True, kw_only=True):
+    """Why an attempt ends before its time."""
+
+    kind: StopKind
+    reason: str
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Equipment:
+    """What all attempts of a worker work with."""
+
+    queue: Queue
+    database: Database
+    executors: Mapping[str, api.Executor]
+    sources: Sources
+    secrets: Secrets
+    redactor: Redactor
+    unseal: Callable[[str, str], str]
+    logs: Logs
+    log_limit: int
+    lease: float
+    processes: Processes
+    sandbox: Sandbox
+    workspaces: Path
+    base: Mapping[str, str]
+    public_url: str
+    metrics: Metrics
+    now: Callable[[], datetime]
+
+
+class _Fenced(api.QueueError):
+    """The build is no longer ours."""
+
+
+class Attempt:
+    """One attempt. `run` is called once; `stop` at any time, by anybody on the event loop."""
+
+    def __init__(self, assigned: Assigned, equipment: Equipment) -> None:
+        self.claimed = assigned.claimed
+        self.build = assigned.claimed.build
+        self._job = assigned.job
+        self._with = equipment
+        self._folder = Folder(equipment.workspaces, self.build.id)
+        self._redactor = equipment.redactor.scoped()
+        self._stopping: asyncio.Future[Stop] = asyncio.get_running_loop().create_future()
+        self._stop: Stop | None = None
+        self._known: dict[str, api.StepResult] = {}
+        self._bench: BuildBench | None = None
+        self._work: api.Work | None = None
+
+    def stop(self, kind: StopKind, reason: str) -> None:
+        """End it soon. A stronger stop overtakes a weaker one; an equal or weaker one changes nothing."""
+        if self._stop is None or _RANK[kind] > _RANK[self._stop.kind]:
+            self._stop = Stop(kind=kind, reason=reason)
+            if not self._stopping.done():
+                self._stopping.set_result(self._stop)
+
+    async def run(self) -> None:
+        """Run it to its end, and write down how it ended."""
+        keeper = asyncio.create_task(self._keep_lease(), name=f"lease of {self.build.id}")
+        try:
+            await self._run()
+        finally:
+            keeper.cancel()
+            await asyncio.wait({keeper})
+            await self._folder.remove()
+
+    async def _run(self) -> None:
+        log: LogWriter | None = None
+        result: api.Result | None = None
+        try:
+            log = self._with.logs.writer(self.build.id, redactor=self._redactor, limit=self._with.log_limit)
+            log.say(f"{self.build.label}, attempt {self.build.attempt}: {self.build.reason}")
+            result = await self._outcome(log)
+        except _Fenced as error:
+            self.stop("fenced", str(error))
+        except Exception as error:  # noqa: BLE001 - whatever we or a plugin did wrong, the build gets an end and a reason
+            result = self._errored(error)
+        finally:
+            self._close(log, result)
+        if self._stop is not None and self._stop.kind == "fenced":
+            _log.warning("build_fenced", build_id=self.build.id, reason=self._stop.reason)
+            return
+        await self._tell(result)
+
+    async def _outcome(self, log: LogWriter) -> api.Result | None:
+        """How it ended; `None`: it was stopped, and is to be handed back or is not ours."""
+        if self._job is None:
+            raise api.QueueError("the job's definition is gone from the database")
+        seconds = self._job.run.timeout
+        stop, result = await self._race(self._all(self._job, log, seconds), seconds)
+        if stop is None:
+            return result
+        log.say(f"headgate: {stop.reason}")
+        if stop.kind in ("fenced", "handed_back"):
+            return None
+        status: Literal["cancelled", "timed_out"] = "cancelled" if stop.kind == "cancelled" else "timed_out"
+        self._note_what_was_cut(self._job, status)
+        stronger = await self._always(self._job, log, status)
+        if stronger is not None:
+            return None
+        outcome = api.Outcome.CANCELLED if stop.kind == "cancelled" else api.Outcome.TIMED_OUT
+        return self._result(outcome, stop.reason, self._job)
+
+    async def _race(self, work: asyncio.Task[api.Result], seconds: float) -> tuple[Stop | None, api.Result | None]:
+        """Wait for the work, a stop or the time, whichever is first; what was cut short has ended when this returns."""
+        try:
+            either: set[asyncio.Future[Any]] = {work, self._stopping}
+            await asyncio.wait(either, timeout=seconds, return_when=asyncio.FIRST_COMPLETED)
+            if work.done():
+                return None, work.result()
+            if self._stopping.done():
+                stop = self._stopping.result()
+                # From here on only a stronger stop counts: it may cut the `always` steps short.
+                self._stopping = asyncio.get_running_loop().create_future()
+            else:
+                stop = Stop(kind="timed_out", reason=f"it took longer than {seconds:g} s")
+                self._stop = self._stop or stop
+            return stop, None
+        finally:
+            if not work.done():
+                work.cancel()
+                await asyncio.wait({work}, timeout=_PATIENCE)
+            if not work.done():
+                _log.error("executor_does_not_end", build_id=self.build.id)
+                if self._bench is not None:
+                    self._bench.close()
+            elif not work.cancelled() and (error := work.exception()) is not None:
+                _log.debug("attempt_ended_with", build_id=self.build.id, error=repr(error))
+
+    def _all(self, job: api.Job, log: LogWriter, seconds: float) -> asyncio.Task[api.Result]:
+        return asyncio.create_task(self._prepare_and_run(job, log, seconds), name=f"build {self.build.id}")
+
+    async def _prepare_and_run(self, job: api.Job, log: LogWriter, seconds: float) -> api.Result:
+        loop = asyncio.get_running_loop()
+        began = loop.time()
+        executor = self._executor(job)
+        variables = await self._prepare(job, log)
+        self._bench = BuildBench(
+            own=self._folder.own,
+            log=log,
+            steps=job.run.steps,
+            processes=self._with.processes,
+            sandbox=self._with.sandbox,
+            publish=self._publish,
+            now=self._with.now,
+        )
+        self._work = api.Work(
+            build=self.build,
+            steps=job.run.steps,
+            environment=variables,
+            workspace=self._folder.work,
+            deadline=max(0.0, seconds - (loop.time() - began)),
+        )
+        return await executor.run(self._work, self._bench)
+
+    def _executor(self, job: api.Job) -> api.Executor:
+        executor = self._with.executors.get(job.run.executor)
+        if executor is None:
+            known = ", ".join(sorted(self._with.executors)) or "none"
+            raise api.QueueError(f"there is no executor {job.run.executor} here (there are: {known})")
+        return executor
+
+    # Before the first step.
+
+    async def _prepare(self, job: api.Job, log: LogWriter) -> dict[str, str]:
+        """Make the folder, the checkout and the environment."""
+        checkout = job.source.checkout
+        await asyncio.to_thread(self._folder.make, empty=not checkout.enabled)
+        passwords = {
+            name: self._with.unseal(sealed, password_binding(self.build.id, name))
+            for name, sealed in self.claimed.sealed.items()
+        }
+        for password in passwords.values():
+            self._redactor.add(password)
+        secrets = await self._credentials(job)
+        checked_out = await self._check_out(checkout, log) if checkout.enabled else None
+        async with self._with.database.reading() as connection:
+            record = await events.get(connection, self.build.event_id)
+            ref = self.build.ref
+            earlier = await builds.previous(connection, job.name, ref, self.build.id)
+            good = await builds.previous(connection, job.name, ref, self.build.id, api.Outcome.SUCCEEDED)
+        return environment(
+            self.build,
+            job,
+            event=record.event if record else None,
+            workspace=self._folder.work,
+            clone_url=checked_out.url if checked_out else None,
+            commit=checked_out.commit if checked_out else None,
+            previous=earlier.sha if earlier else None,
+            previous_successful=good.sha if good else None,
+            parameters={**self.build.parameters, **passwords},
+            secrets=secrets,
+            base={**self._with.base, "HOME": str(self._folder.home), "TMPDIR": str(self._folder.tmp)},
+            public_url=self._with.public_url,
+        )
+
+    async def _credentials(self, job: api.Job) -> dict[str, str]:
+        """The job's credentials as variables; an ssh key is a file, and the variable its path."""
+        variables: dict[str, str] = {}
+        for name, reference in job.run.credentials.items():
+            credential = await self._with.secrets.resolve(reference)
+            for secret in credential.secrets():
+                self._redactor.add(secret.reveal())
+            if credential.type == "ssh_key":
+                variables[name] = str(self._folder.keep_file(name, credential.text().reveal()))
+                hosts = self._folder.keep_file(f"{name}_KNOWN_HOSTS", credential.fields["known_hosts"].reveal())
+                variables[f"{name}_KNOWN_HOSTS"] = str(hosts)
+                continue
+            variables[name] = credential.text().reveal()
+            if "username" in credential.fields:
+                variables[f"{name}_USERNAME"] = credential.fields["username"].reveal()
+        return variables
+
+    async def _check_out(self, checkout: api.Checkout, log: LogWriter) -> CheckedOut:
+        build, sources = self.build, self._with.sources
+        if build.sha is None:
+            ref, sha = await sources.resolve(build.connection, build.repository.path, build.ref)
+            if not await self._with.queue.progress(self.claimed, steps=(), sha=sha):
+                raise _Fenced("the lease was lost")
+            self.build = msgspec.structs.replace(build, ref=ref, sha=sha)
+        else:
+            ref, sha = build.ref or "", build.sha
+        log.say(f"checking out {sha} {f'({ref})' if ref else ''}".rstrip())
+        return await sources.check_out(
+            build.connection, build.repository.path, self._folder.work, sha=sha, ref=ref or None, checkout=checkout
+        )
+
+    # While it runs.
+
+    async def _publish(self, steps: Sequence[api.StepResult]) -> None:
+        self._known.update({step.name: step for step in steps})
+        isolation = self._bench.isolation if self._bench else None
+        if not await self._with.queue.progress(self.claimed, steps=tuple(self._known.values()), isolation=isolation):
+            raise _Fenced("the lease was lost")
+
+    async def _keep_lease(self) -> None:
+        """Renew it three times a lease; a build whose lease cannot be kept is ended before another may have it."""
+        loop = asyncio.get_running_loop()
+        lease = self._with.lease
+        kept_until = loop.time() + lease
+        while True:
+            await asyncio.sleep(lease / 3)
+            asked = loop.time()
+            try:
+                answer = await self._with.queue.renew(self.claimed, lease)
+            except (Busy, StorageFull) as error:
+                if loop.time() > kept_until - lease / 3:
+                    self.stop("fenced", f"the lease could not be renewed: {error}")
+                continue
+            except StorageError as error:
+                self.stop("fenced", f"the lease could not be renewed: {error}")
+                return
+            kept_until = asked + lease
+            if answer == "cancel":
+                # Whoever asked left the reason in the build.
+                async with self._with.database.reading() as connection:
+                    build = await builds.get(connection, self.build.id)
+                self.stop("cancelled", build.reason if build else "cancelled")
+            elif answer == "fenced":
+                self.stop("fenced", "the lease was lost")
+                return
+
+    # After it was stopped.
+
+    def _note_what_was_cut(self, job: api.Job, status: Literal["cancelled", "timed_out", "failed"]) -> None:
+        """Steps that were running ended with `status`; those that had not begun were skipped."""
+        bench = self._bench
+        self._known.update({step.name: step for step in bench.reported} if bench else {})
+        for name, started_at in (bench.running if bench else {}).items():
+            self._known[name] = api.StepResult(
+                name=name, status=status, started_at=started_at, finished_at=self._with.now()
+            )
+        if bench:
+            bench.running.clear()
+        for step in job.run.steps:
+            self._known.setdefault(step.name, api.StepResult(name=step.name, status="skipped"))
+
+    async def _always(self, job: api.Job, log: LogWriter, status: Literal["cancelled", "timed_out"]) -> Stop | None:
+        """Let the `always` steps run that have not; the stronger stop that cut them short, if one did."""
+        rest = tuple(step for step in job.run.steps if step.always and self._known[step.name].status == "skipped")
+        if not rest or self._work is None or self._bench is None:
+            return None
+        log.say(f"headgate: the steps that always run have {ALWAYS_SECONDS:g} s")
+        work = msgspec.structs.replace(self._work, steps=rest, deadline=ALWAYS_SECONDS)
+        run = self._executor(job).run(work, self._bench)
+        try:
+            stop, result = await self._race(asyncio.create_task(_awaited(run)), ALWAYS_SECONDS)
+        except _Fenced:
+            raise
+        except api.HeadgateError as error:
+            log.say(f"headgate: {error}")
+            return None
+        if result is not None:
+            self._known.update({step.name: step for step in result.steps})
+        self._note_what_was_cut(job, "timed_out" if stop else status)
+        return stop if stop is not None and stop.kind in ("handed_back", "fenced") else None
+
+    def _result(self, outcome: api.Outcome, reason: str, job: api.Job) -> api.Result:
+        order = {step.name: number for number, step in enumerate(job.run.steps)}
+        steps = sorted(self._known.values(), key=lambda step: order.get(step.name, len(order)))
+        return api.Result(outcome=outcome, reason=reason, steps=tuple(steps))
+
+    def _errored(self, error: Exception) -> api.Result:
+        """Our fault, or a plugin's: one sentence for the build, the rest for the server's log."""
+        match error:
+            case api.HeadgateError():
+                reason = str(error)
+            case OSError():
+                reason = f"{error.strerror or error}{f': {error.filename}' if error.filename else ''}"
+            case _:
+                reason = f"an internal error ({type(error).__name__}); the server's log has more"
+                _log.error("build_errored", build_id=self.build.id, exc_info=error)
+        reason = self._redactor.redact(reason)
+        if self._job is None:
+            return api.Result(outcome=api.Outcome.ERRORED, reason=reason)
+        self._note_what_was_cut(self._job, "failed")
+        return self._result(api.Outcome.ERRORED, reason, self._job)
+
+    def _close(self, log: LogWriter | None, result: api.Result | None) -> None:
+        if log is not None:
+            try:
+                if result is not None:
+                    log.say(f"{result.outcome}: {result.reason}")
+                log.close()
+            except OSError as error:
+                _log.error("log_not_written", build_id=self.build.id, error=str(error))
+
+    async def _tell(self, result: api.Result | None) -> None:
+        """Write the end down; when it was handed back or we broke and may try again, give it back instead."""
+        queue = self._with.queue
+        build: api.Build | None
+        if result is None:
+            build = await queue.release(self.claimed, reason=self._stop.reason if self._stop else "handed back")
+        elif result.outcome is api.Outcome.ERRORED and self.build.attempt <= self.claimed.retries:
+            build = await queue.release(self.claimed, reason=f"to be tried again: {result.reason}")
+        else:
+            isolation = result.isolation or (self._bench.isolation if self._bench else None)
+            build = await queue.finish(
+                self.claimed, outcome=result.outcome, reason=result.reason, steps=result.steps, isolation=isolation
+            )
+        if build is None:
+            _log.warning("build_fenced", build_id=self.build.id, reason="the lease was lost before the end was written")
+        elif build.outcome is not None:
+            self._with.metrics.build_finished(build.outcome)
+
+
+async def _awaited(run: Awaitable[api.Result]) -> api.Result:
+    return await run

@@ -1,0 +1,181 @@
+"""Each move of a build in the queue with the news of it, in one transaction; not when to move (`worker`, `attempt`).
+
+The arrows are those of `storage.builds` (docs/builds.md draws them). What a transaction made is told only after it
+is on disk: `changed` is called with the build as it now is.
+"""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Awaitable, Callable, Mapping, Sequence
+from datetime import datetime, timedelta
+from typing import TypeVar
+
+import msgspec
+
+from headgate import api
+from headgate.routing.news import plan_news
+from headgate.storage import builds, definitions, notifications
+from headgate.storage.builds import Cancelled, Claimed, Renewed
+from headgate.storage.database import Connection, Database
+from headgate.storage.errors import Busy, StorageFull
+
+T = TypeVar("T")
+
+_FIRST_PAUSE = 0.1
+_LONGEST_PAUSE = 5.0
+
+
+class Assigned(msgspec.Struct, frozen=True, kw_only=True):
+    """A claimed build with the definition it was planned from; `None` when that is gone."""
+
+    claimed: Claimed
+    job: api.Job | None
+
+
+class Queue:
+    """The queue, as workers see it."""
+
+    def __init__(
+        self,
+        *,
+        database: Database,
+        notifiers: Mapping[str, api.Notifier],
+        now: Callable[[], datetime],
+        changed: Callable[[api.Build], None],
+    ) -> None:
+        """`changed` must not raise or block: it wakes who waits for news."""
+        self._database = database
+        self._notifiers = notifiers
+        self._now = now
+        self._changed = changed
+
+    async def claim(self, *, worker: str, lease: float, limit: int) -> tuple[Assigned, ...]:
+        """Take up to `limit` builds for `lease` seconds (arrow b)."""
+        now = self._now()
+
+        async def unit(connection: Connection) -> tuple[Assigned, ...]:
+            claimed = await builds.claim(
+                connection, worker=worker, now=now, lease_until=now + timedelta(seconds=lease), limit=limit
+            )
+            return tuple([await self._assigned(connection, one) for one in claimed])
+
+        assigned = await self._database.writer.write(unit)
+        for one in assigned:
+            self._changed(one.claimed.build)
+        return assigned
+
+    async def renew(self, claimed: Claimed, lease: float) -> Renewed:
+        """Keep it for another `lease` seconds (arrow d)."""
+        until = self._now() + timedelta(seconds=lease)
+        return await self._database.writer.write(
+            lambda connection: builds.renew(connection, claimed.build.id, claimed.fence, until)
+        )
+
+    async def progress(
+        self,
+        claimed: Claimed,
+        *,
+        steps: Sequence[api.StepResult],
+        sha: str | None = None,
+        isolation: api.Isolation | None = None,
+    ) -> bool:
+        """Tell how far it is (arrow d). False: it is ours no more."""
+        return await self._database.writer.write(
+            lambda connection: builds.progress(
+                connection, claimed.build.id, claimed.fence, steps=steps, sha=sha, isolation=isolation
+            )
+        )
+
+    async def finish(
+        self,
+        claimed: Claimed,
+        *,
+        outcome: api.Outcome,
+        reason: str,
+        steps: Sequence[api.StepResult],
+        isolation: api.Isolation | None,
+    ) -> api.Build | None:
+        """End it (arrow c). `None`: it is ours no more, and nothing was written. Waits for a full disk to empty."""
+        now = self._now()
+
+        async def unit(connection: Connection) -> api.Build | None:
+            build = await builds.finish(
+                connection,
+                claimed.build.id,
+                claimed.fence,
+                outcome=outcome,
+                reason=reason,
+                steps=steps,
+                isolation=isolation,
+                now=now,
+            )
+            return await self._with_news(connection, build)
+
+        return self._told(await self._patiently(unit))
+
+    async def release(self, claimed: Claimed, *, reason: str) -> api.Build | None:
+        """Give it back: it waits again or is lost (arrows e and f). `None`: it is ours no more."""
+        now = self._now()
+
+        async def unit(connection: Connection) -> api.Build | None:
+            build = await builds.release(connection, claimed.build.id, claimed.fence, reason=reason, now=now)
+            return await self._with_news(connection, build)
+
+        return self._told(await self._patiently(unit))
+
+    async def cancel(self, build_id: str, *, reason: str) -> tuple[Cancelled, api.Build] | tuple[None, None]:
+        """End it when it waits, ask its worker when it runs (arrow g)."""
+        now = self._now()
+
+        async def unit(connection: Connection) -> tuple[Cancelled, api.Build] | tuple[None, None]:
+            done, build = await builds.cancel(connection, build_id, reason=reason, now=now)
+            if done == "finished":
+                await self._with_news(connection, build)
+            return (done, build) if done is not None and build is not None else (None, None)
+
+        done, build = await self._database.writer.write(unit)
+        if done is None or build is None:
+            return None, None
+        if done != "already":
+            self._told(build)
+        return done, build
+
+    async def abandoned(self, *, worker: str | None = None) -> tuple[Claimed, ...]:
+        """Builds whose lease has run out; with `worker`, those it held in an earlier life."""
+        async with self._database.reading() as connection:
+            if worker is not None:
+                return await builds.running(connection, worker)
+            return await builds.expired(connection, self._now())
+
+    async def _assigned(self, connection: Connection, claimed: Claimed) -> Assigned:
+        job = await definitions.get(connection, claimed.build.definition)
+        await self._add_news(connection, claimed.build, job, "running")
+        return Assigned(claimed=claimed, job=job)
+
+    async def _with_news(self, connection: Connection, build: api.Build | None) -> api.Build | None:
+        if build is not None:
+            job = await definitions.get(connection, build.definition)
+            phase: api.Phase = "finished" if build.state is api.State.FINISHED else "queued"
+            await self._add_news(connection, build, job, phase)
+        return build
+
+    async def _add_news(self, connection: Connection, build: api.Build, job: api.Job | None, phase: api.Phase) -> None:
+        if job is not None and job.notify:
+            news = plan_news(build, phase=phase, blocks=job.notify, notifiers=self._notifiers, now=self._now())
+            await notifications.add(connection, news)
+
+    def _told(self, build: api.Build | None) -> api.Build | None:
+        if build is not None:
+            self._changed(build)
+        return build
+
+    async def _patiently(self, unit: Callable[[Connection], Awaitable[T]]) -> T:
+        """A result must not be forgotten because the disk is full just now."""
+        pause = _FIRST_PAUSE
+        while True:
+            try:
+                return await self._database.writer.write(unit)
+            except (Busy, StorageFull):
+                await asyncio.sleep(pause)
+                pause = min(pause * 2, _LONGEST_PAUSE)

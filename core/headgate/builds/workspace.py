@@ -1,0 +1,93 @@
+"""A build's own folder, and what has to get the repository into it; not git itself.
+
+`<data>/workspaces/<build>/` holds `work` (where the steps start), `home` and `tmp`. It is made for one attempt and
+removed after it.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+import os
+import shutil
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any, Protocol
+
+import msgspec
+
+from headgate import api
+
+
+class CheckedOut(msgspec.Struct, frozen=True, kw_only=True):
+    """What a checkout came from: the URL without credentials, and the commit."""
+
+    url: str
+    commit: api.Commit
+
+
+class Sources(Protocol):
+    """Gets repositories; every method raises `ProviderError` or `CredentialError` in words for the build's log."""
+
+    async def resolve(self, connection: str, repository: str, ref: str | None) -> tuple[str, str]:
+        """The full ref and its sha now; of the default branch when `ref` is `None`."""
+
+    async def check_out(
+        self, connection: str, repository: str, path: Path, *, sha: str, ref: str | None, checkout: api.Checkout
+    ) -> CheckedOut:
+        """Put the commit's files at `path`, which does not exist yet."""
+
+
+class Folder:
+    """One attempt's folder."""
+
+    def __init__(self, root: Path, build_id: str) -> None:
+        """`root`: the folder of all workspaces."""
+        self.own = root / build_id
+        self.work = self.own / "work"
+        self.home = self.own / "home"
+        self.tmp = self.own / "tmp"
+
+    def make(self, *, empty: bool) -> None:
+        """Make it anew; `empty` also makes an empty workspace, where no checkout will."""
+        remove(self.own)
+        self.own.mkdir(parents=True, mode=0o700)
+        for path in (self.home, self.tmp, *((self.work,) if empty else ())):
+            path.mkdir(mode=0o700)
+
+    def keep_file(self, name: str, text: str) -> Path:
+        """A file only the build can read, beside its workspace: keys, which tools want as files."""
+        folder = self.own / "credentials"
+        folder.mkdir(exist_ok=True, mode=0o700)
+        path = folder / name
+        with os.fdopen(os.open(path, os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_CLOEXEC, 0o600), "w") as file:
+            file.write(text if text.endswith("\n") else text + "\n")
+        return path
+
+    async def remove(self) -> None:
+        """Remove it, in a thread: a build may leave a hundred thousand files."""
+        await asyncio.to_thread(remove, self.own)
+
+
+def remove(path: Path) -> None:
+    """Remove a tree, also one whose folders a build made read-only. What cannot be removed stays."""
+    with contextlib.suppress(FileNotFoundError):
+        shutil.rmtree(path, onerror=_try_harder)
+
+
+def _try_harder(call: Callable[..., Any], path: str, _: Any) -> None:
+    with contextlib.suppress(OSError):
+        for place in (os.path.dirname(path), path):  # noqa: PTH120 - rmtree speaks in plain strings
+            if not os.path.islink(place):  # noqa: PTH114 - likewise; a link must not be followed out of the tree
+                os.chmod(place, 0o700)  # noqa: PTH101 - likewise
+        if call in (os.unlink, os.rmdir):
+            call(path)
+        else:
+            shutil.rmtree(path, ignore_errors=True)
+
+
+def remove_all(root: Path) -> None:
+    """Remove what earlier lives of this server left behind."""
+    with contextlib.suppress(FileNotFoundError):
+        for path in list(root.iterdir()):
+            remove(path)
