@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
+import asyncio
 from collections.abc import AsyncIterator
 from typing import Annotated
 
 import msgspec
 from aiohttp import hdrs, web
 
-from headgate.api import NotFound
+from headgate.api import NotFound, State
 from headgate.storage import builds
 from headgate.storage.database import Database
 from headgate.web.ports import Logs
@@ -49,28 +50,39 @@ def log_routes(*, database: Database, logs: Logs, streams: Streams) -> tuple[Rou
         )
         await response.prepare(call.request)
         query: LogQuery = call.query
-        start = query.start
-        while lines := await logs.page(build_id, start, PAGE):
-            await response.write("".join(f"{line.text}\n" for line in lines).encode(errors="replace"))
-            start = lines[-1].number + 1
+        reader, first, more = logs.reader(build_id), query.start, True
+        while more:
+            page = await asyncio.to_thread(reader.page, first, PAGE)
+            await response.write("".join([f"{line.text}\n" for line in page.lines]).encode(errors="replace"))
+            first, more = page.next, page.more
         await response.write_eof()
         return response
 
     async def follow_log(call: Call) -> web.StreamResponse:
         build_id = call.path["build"]
         query: LogQuery = call.query
-        start = max(query.start, _after(call.request))
+        first = max(query.start, _after(call.request))
         await check_build(build_id)
-        return await streams.send(call.request, events(build_id, start))
+        return await streams.send(call.request, events(build_id, first))
 
-    async def events(build_id: str, start: int) -> AsyncIterator[ServerEvent]:
-        async for line in logs.follow(build_id, start):
-            yield ServerEvent(
-                event="line",
-                data=LogEvent(t=line.milliseconds, step=line.step, text=line.text),
-                id=str(line.number),
+    async def events(build_id: str, first: int) -> AsyncIterator[tuple[ServerEvent, ...]]:
+        async def done() -> bool:
+            async with database.reading() as connection:
+                build = await builds.get(connection, build_id)
+            return build is None or build.state == State.FINISHED
+
+        async for lines in logs.follow(build_id, first=first, done=done):
+            yield tuple(
+                [
+                    ServerEvent(
+                        event="line",
+                        data=LogEvent(t=line.milliseconds, step=line.step, text=line.text),
+                        id=str(line.number),
+                    )
+                    for line in lines
+                ]
             )
-        yield ServerEvent(event="end", data={})
+        yield (ServerEvent(event="end", data={}),)
 
     text = Reply(content_type="text/plain", description="The lines, without times.")
     stream = Reply(content_type="text/event-stream", description="Events `line`, then one `end`.")

@@ -37,19 +37,23 @@ class BuildChanges:
         self._news.set()
         self._news = asyncio.Event()
 
-    async def listen(self, last_id: str | None, *, job: str | None = None) -> AsyncIterator[ServerEvent]:
+    async def listen(self, last_id: str | None, *, job: str | None = None) -> AsyncIterator[tuple[ServerEvent, ...]]:
         """Changes after `last_id` (`None`: from now on), without end; `job` keeps only that job's."""
         seen = self._last if last_id is None else self._place_of(last_id)
         while True:
             oldest = self._recent[0][0] if self._recent else self._last + 1
             if seen is None or seen < oldest - 1:
                 seen = self._last
-                yield ServerEvent(event=RESET, data={}, id=self._id(seen))
+                yield (ServerEvent(event=RESET, data={}, id=self._id(seen)),)
             news = self._news
-            for number, build in [entry for entry in self._recent if entry[0] > seen]:
-                seen = number
-                if job is None or build.job == job:
-                    yield ServerEvent(event="build", data=build, id=self._id(number))
+            fresh = [
+                ServerEvent(event="build", data=build, id=self._id(number))
+                for number, build in self._recent
+                if number > seen and job in (None, build.job)
+            ]
+            seen = self._last
+            if fresh:
+                yield tuple(fresh)
             if news is self._news:
                 await news.wait()
 

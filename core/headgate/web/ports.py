@@ -5,7 +5,7 @@
 
 from __future__ import annotations
 
-from collections.abc import AsyncIterator, Mapping, Sequence
+from collections.abc import AsyncIterator, Awaitable, Callable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Protocol
 
@@ -100,18 +100,43 @@ class LogLine(Protocol):
 
     @property
     def step(self) -> int:
-        """Index of the step that wrote it."""
+        """Which step wrote it, from 1; 0 is Headgate itself."""
 
     @property
     def text(self) -> str:
         """Without the line end, masked."""
 
 
+class LogPage(Protocol):
+    """Some lines in a row."""
+
+    @property
+    def lines(self) -> Sequence[LogLine]:
+        """The lines."""
+
+    @property
+    def next(self) -> int:
+        """The number after the last one."""
+
+    @property
+    def more(self) -> bool:
+        """Whether there are further lines now."""
+
+
+class LogReader(Protocol):
+    """What one build wrote so far."""
+
+    def page(self, first: int, limit: int) -> LogPage:
+        """At most `limit` lines from number `first` on. Reads a file: called in a thread."""
+
+
 class Logs(Protocol):
-    """What builds wrote. Both give nothing for a build that wrote nothing."""
+    """What builds wrote. Nothing, for a build that wrote nothing."""
 
-    async def page(self, build_id: str, start: int, limit: int) -> Sequence[LogLine]:
-        """At most `limit` lines from line `start` on."""
+    def reader(self, build_id: str) -> LogReader:
+        """One build's log."""
 
-    def follow(self, build_id: str, start: int) -> AsyncIterator[LogLine]:
-        """Lines from `start` on as they are written; ends when the build is finished and all were given."""
+    def follow(
+        self, build_id: str, *, first: int, done: Callable[[], Awaitable[bool]]
+    ) -> AsyncIterator[Sequence[LogLine]]:
+        """Lines from number `first` on as they are written, until `done` says that the build is finished."""

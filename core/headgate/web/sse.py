@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
-from collections.abc import AsyncIterator
+from collections.abc import AsyncGenerator, AsyncIterator, Sequence
 from typing import Any
 
 import msgspec
@@ -34,8 +34,8 @@ class Streams:
     def __init__(self) -> None:
         self._tasks: set[asyncio.Task[Any]] = set()
 
-    async def send(self, request: web.BaseRequest, events: AsyncIterator[ServerEvent]) -> web.StreamResponse:
-        """Send `events` until they or the client end; the iterator is closed either way."""
+    async def send(self, request: web.BaseRequest, batches: AsyncIterator[Sequence[ServerEvent]]) -> web.StreamResponse:
+        """Send events, as they come in batches, until they or the client end; the iterator is closed either way."""
         response = web.StreamResponse(
             headers={
                 "Content-Type": "text/event-stream",
@@ -51,7 +51,7 @@ class Streams:
         try:
             await response.prepare(request)
             await response.write(f"retry: {RETRY}\n\n".encode())
-            async for chunk in _with_heartbeats(events):
+            async for chunk in _with_heartbeats(batches):
                 await response.write(chunk)
             await response.write_eof()
         finally:
@@ -64,33 +64,33 @@ class Streams:
             task.cancel()
 
 
-async def _with_heartbeats(events: AsyncIterator[ServerEvent]) -> AsyncIterator[bytes]:
+async def _with_heartbeats(batches: AsyncIterator[Sequence[ServerEvent]]) -> AsyncIterator[bytes]:
     """The events' bytes, and a comment whenever nothing happened for a while.
 
     A task of its own waits for the next event: `wait_for` would cancel the generator in the middle.
     """
-    waiting: asyncio.Task[ServerEvent] | None = None
+    waiting: asyncio.Task[Sequence[ServerEvent]] | None = None
     try:
         while True:
             if waiting is None:
-                waiting = asyncio.ensure_future(anext(events))
+                waiting = asyncio.ensure_future(anext(batches))
             done, _ = await asyncio.wait({waiting}, timeout=HEARTBEAT)
             if not done:
                 yield b": still here\n\n"
                 continue
             try:
-                event = waiting.result()
+                batch = waiting.result()
             except StopAsyncIteration:
                 return
             waiting = None
-            yield encode(event)
+            yield b"".join([encode(event) for event in batch])
     finally:
         if waiting is not None:
             waiting.cancel()
             with contextlib.suppress(asyncio.CancelledError, StopAsyncIteration):
                 await waiting
-        if hasattr(events, "aclose"):
-            await events.aclose()
+        if isinstance(batches, AsyncGenerator):
+            await batches.aclose()
 
 
 def encode(event: ServerEvent) -> bytes:
