@@ -86,15 +86,17 @@ def read_key_file(path: Path, *, create: bool = False) -> SealingKey:
         descriptor = os.open(path, os.O_RDONLY | os.O_CLOEXEC | os.O_NONBLOCK)
     except OSError as error:
         raise CredentialError(f"the key file {path} cannot be read: {error.strerror}") from None
-    with os.fdopen(descriptor, "rb") as file:
-        status = os.fstat(file.fileno())
+    try:
+        status = os.fstat(descriptor)
         if not stat.S_ISREG(status.st_mode):
             raise CredentialError(f"the key file {path} is not a file")
         if stat.S_IMODE(status.st_mode) & 0o077:
             raise CredentialError(f"the key file {path} is open to others; run: chmod 600 {path}")
         if status.st_uid != os.geteuid():
             raise CredentialError(f"the key file {path} belongs to another user (id {status.st_uid})")
-        text = file.read(_LONGEST_KEY_FILE).decode("ascii", "replace").strip()
+        text = os.read(descriptor, _LONGEST_KEY_FILE).decode("ascii", "replace").strip()
+    finally:
+        os.close(descriptor)
     try:
         key = bytes.fromhex(text)
     except ValueError:

@@ -30,7 +30,8 @@ def check_rule(rule: str) -> str:
 
 
 def _plain(host: str) -> str:
-    return host.strip().lower().removesuffix(".").removeprefix("[").removesuffix("]")
+    name = host.strip().lower().removeprefix("[").removesuffix("]")
+    return name if name == "*." else name.removesuffix(".")  # a slip of the pen must not mean anywhere
 
 
 def _fits(rule: str, name: str) -> bool:

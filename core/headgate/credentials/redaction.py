@@ -11,6 +11,7 @@ import operator
 import threading
 from bisect import bisect_right
 from collections.abc import Iterable, Iterator
+from itertools import chain, takewhile
 
 import re2
 
@@ -106,11 +107,13 @@ class StreamRedactor:
     def _show(self, buffer: bytes, patterns: _Patterns, *, keep: int) -> bytes:
         shown: list[bytes] = []
         done = self._masked
+        cut = max(len(buffer) - keep, 0)
         for start, end in patterns.find(buffer):
+            if start >= cut:
+                break  # it will be found again, perhaps within a longer one that begins before it
             if start >= done:
                 shown += (buffer[done:start], MASK)
             done = max(done, end)
-        cut = max(len(buffer) - keep, 0)
         if done < cut:
             shown.append(buffer[done:cut])
             done = cut
@@ -145,7 +148,8 @@ class _Patterns:
             return 0
         first = max(len(buffer) - self._longest + 1, 0)
         short = max(len(buffer) - _HEAD + 1, first)  # from here on not even a head fits
-        for at in (*self._candidates(buffer, first), *range(short, len(buffer))):
+        long = takewhile(lambda at: at < short, self._candidates(buffer, first))
+        for at in chain(long, range(short, len(buffer))):  # earliest first: the most that may still become one
             tail = buffer[at:]
             place = bisect_right(self._literals, tail)  # literals that start with the tail come right behind it
             if place < len(self._literals) and self._literals[place].startswith(tail):

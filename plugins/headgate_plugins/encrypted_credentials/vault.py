@@ -172,15 +172,18 @@ def _read(file: Path) -> tuple[Stamp, Contents]:
         return None, Contents()
     except OSError as error:
         raise api.CredentialError(f"the credentials in {file} cannot be read: {error.strerror}") from None
-    with os.fdopen(descriptor, "rb") as source:
-        status = os.fstat(source.fileno())
+    try:
+        status = os.fstat(descriptor)
         if not stat.S_ISREG(status.st_mode):
             raise api.CredentialError(f"{file} is not a file")
         if stat.S_IMODE(status.st_mode) & 0o077:
             raise api.CredentialError(f"{file} is open to others; run: chmod 600 {file}")
         if status.st_uid != os.geteuid():
             raise api.CredentialError(f"{file} belongs to another user (id {status.st_uid})")
-        text = source.read()
+        with os.fdopen(descriptor, "rb", closefd=False) as source:
+            text = source.read()
+    finally:
+        os.close(descriptor)
     try:
         contents = msgspec.json.decode(text, type=Contents)
     except (msgspec.DecodeError, UnicodeDecodeError) as error:

@@ -41,7 +41,7 @@ def refusal(text: str, *, allow_private: bool) -> str | None:
     for address in _meanings(ipaddress.ip_address(text.partition("%")[0])):
         if address in _SERVICES or address.is_link_local:
             return "it is a link-local address or a cloud's metadata service"
-        if address.is_multicast or address.is_unspecified or address.is_reserved and not address.is_private:
+        if address.is_multicast or address.is_unspecified or (address.is_reserved and not address.is_private):
             return "it is no address of a single machine"
         if not allow_private and not address.is_global:
             return "it is a private address (notifiers.webhook.allow_private would let it pass)"
