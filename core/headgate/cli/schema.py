@@ -1,0 +1,50 @@
+"""`headgate schema`: the JSON Schemas that the installed plugins make up, for editors; not a check of any file."""
+
+from __future__ import annotations
+
+import json
+from enum import StrEnum
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+from headgate.cli.endings import ExitCode
+from headgate.cli.installed import installed_plugins
+from headgate.cli.invocation import Invocation
+
+app = typer.Typer()
+
+
+class Which(StrEnum):
+    """The two files that have a schema."""
+
+    JOB = "job"
+    CONFIG = "config"
+
+
+@app.command()
+def schema_command(
+    context: typer.Context,
+    which: Annotated[Which, typer.Argument(help="Of job files, or of the configuration.")] = Which.JOB,
+) -> None:
+    """Print the JSON Schema of job files or of the configuration.
+
+    An editor completes and checks with it: headgate schema job > jobs.schema.json, and as a job file's first line
+    # yaml-language-server: $schema=jobs.schema.json
+    """
+    call = Invocation.of(context)
+    raise typer.Exit(_print(which, installed_plugins(call).kinds))
+
+
+def schema(which: str, config: Path) -> int:
+    """Print the schema of `job` files or of the `config`; `config` says which plugins are let in. Gives 0."""
+    return _print(Which(which), installed_plugins(Invocation(config_given=config)).kinds)
+
+
+def _print(which: Which, kinds: object) -> int:
+    from headgate.config.schema import host_schema, job_file_schema, published
+
+    made = job_file_schema(kinds) if which is Which.JOB else host_schema(kinds)  # type: ignore[arg-type]  # the real type is imported late
+    print(json.dumps(published(made), ensure_ascii=False, indent=2))
+    return ExitCode.OK
