@@ -106,7 +106,7 @@ class Flow:
 
     async def run_job(
         self,
-        name: str,
+        job: str,
         *,
         ref: str | None = None,
         sha: str | None = None,
@@ -119,21 +119,21 @@ class Flow:
 
         Raises `NotFound` for an unknown job, else `QueueError` saying what to change: parameters that do not fit, no `manual` trigger.
         """
-        compiled = self._snapshot().jobs.get(name)
+        compiled = self._snapshot().jobs.get(job)
         if compiled is None:
-            raise NotFound(f"there is no job {name}; `headgate jobs` lists them")
+            raise NotFound(f"there is no job {job}; `headgate jobs` lists them")
         if compiled.key is None:
             raise QueueError(
-                f"{name} is for many repositories ({compiled.job.source.repository}) and cannot be run alone"
+                f"{job} is for many repositories ({compiled.job.source.repository}) and cannot be run alone"
             )
         validate(compiled.job.parameters, parameters)
-        event = Manual(job=name, actor=actor, ref=ref, sha=sha, parameters=dict(parameters), reason=reason)
+        event = Manual(job=job, actor=actor, ref=ref, sha=sha, parameters=dict(parameters), reason=reason)
         fact = Fact(
             event=event,
             connection=compiled.job.source.connection,
             key=compiled.key,
             observer="person",
-            event_id=_idempotent_id(actor, name, idempotency_key),
+            event_id=_idempotent_id(actor, job, idempotency_key),
         )
         (admitted,) = await self.admit([fact])
         if not admitted.builds:

@@ -1,0 +1,80 @@
+"""The jobs in force: the last good snapshot of the files, and what is wrong with them right now."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Callable, Mapping
+from dataclasses import replace
+
+import structlog
+
+from headgate.config.jobs import load_jobs
+from headgate.config.settings import Settings
+from headgate.config.watch import watch
+from headgate.plugins import Kinds
+from headgate.routing.index import Snapshot, make_snapshot
+from headgate.telemetry.health import Health
+from headgate.telemetry.metrics import Metrics
+from headgate.web.ports import JobList
+
+log = structlog.get_logger(__name__)
+
+
+class JobFiles:
+    """Reads job files, at start and whenever they change. A reload is whole or not at all, and starts no build."""
+
+    def __init__(self, settings: Settings, kinds: Kinds, *, metrics: Metrics, health: Health) -> None:
+        """Reads nothing yet; `snapshot` is empty."""
+        self._settings = settings
+        self._kinds = kinds
+        self._metrics = metrics
+        self._health = health
+        self.snapshot = Snapshot()
+
+    def read_first(self) -> None:
+        """What is good at the start is in force; what is not is reported."""
+        self.snapshot = self._read()
+        self._report(kept=False)
+
+    async def follow(self, changed: Callable[[], None]) -> None:
+        """Read again whenever a file changes, until cancelled; `changed` is called when other jobs are in force."""
+        async for _ in watch((*self._settings.jobs, self._settings.file)):
+            await asyncio.to_thread(self.read_again)
+            changed()
+
+    def read_again(self) -> None:
+        """Swap in what the files say now, or keep what was good and show what is wrong."""
+        fresh = self._read()
+        kept = bool(fresh.problems) and bool(self.snapshot.jobs)
+        self.snapshot = replace(self.snapshot, problems=fresh.problems) if kept else fresh
+        self._report(kept=kept)
+
+    def listed(self) -> JobList:
+        """For the API."""
+        jobs = {name: compiled.job for name, compiled in self.snapshot.jobs.items()}
+        return JobList(jobs=jobs, problems=self.snapshot.problems)
+
+    def _read(self) -> Snapshot:
+        loaded = load_jobs(self._settings.jobs, self._kinds, self._settings)
+        return make_snapshot(
+            loaded.jobs,
+            self._kinds,
+            normalise=self._normalise(),
+            problems=(*self._settings.problems, *loaded.problems),
+        )
+
+    def _normalise(self) -> Mapping[str, Callable[[str], str]]:
+        return {one.name: self._kinds.providers[one.provider].normalise for one in self._settings.connections}
+
+    def _report(self, *, kept: bool) -> None:
+        problems = self.snapshot.problems
+        self._metrics.configuration(valid=not problems, job_problems=len(problems))
+        if problems:
+            count = f"{len(problems)} problem{'s' if len(problems) > 1 else ''} in the job files"
+            rest = "the last good jobs stay in force" if kept else "the good jobs are in force"
+            self._health.set("jobs", "degraded", f"{count}; {rest}")
+            for problem in problems:
+                log.error("job file", problem=str(problem))
+        else:
+            self._health.set("jobs", "ok")
+        log.info("jobs in force", jobs=len(self.snapshot.jobs), version=self.snapshot.version[:12])

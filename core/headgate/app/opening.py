@@ -1,0 +1,200 @@
+"""From kinds and settings to open objects, each on its own: one that fails is a reason, and nobody else's loss."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import AsyncIterator, Callable, Mapping
+from concurrent.futures import ThreadPoolExecutor
+from contextlib import AsyncExitStack, asynccontextmanager
+from dataclasses import dataclass
+from datetime import datetime
+from functools import partial
+from typing import Any, Literal, Protocol, TypeAlias, TypeVar
+
+import aiohttp
+import structlog
+
+from headgate.api.credentials import Credential, CredentialStore
+from headgate.api.errors import HeadgateError
+from headgate.api.executors import Executor
+from headgate.api.host import Host, Logger
+from headgate.api.kinds import Open, ProviderKind
+from headgate.api.notifiers import Notifier
+from headgate.api.providers import Provider
+from headgate.config.settings import ConnectionSettings, Settings
+from headgate.credentials.redaction import Redactor
+from headgate.credentials.references import Secrets
+from headgate.plugins import LoadedPlugins
+from headgate.web.ports import Connection
+
+OPEN_WITHIN = 30.0
+"""Seconds a kind may take to open; a hanging one is given up, and the server starts without it."""
+
+PLUGIN_THREADS = 8
+"""Threads for `Host.blocking`, shared by all plugins."""
+
+Section: TypeAlias = Literal["credential_stores", "notifiers", "executors"]
+
+T = TypeVar("T")
+Opened = TypeVar("Opened")
+Opened_co = TypeVar("Opened_co", covariant=True)
+
+
+class _HasOpen(Protocol[Opened_co]):
+    @property
+    def open(self) -> Open[Opened_co]: ...
+
+
+class PluginsHost:
+    """`headgate.api.Host` for one open object."""
+
+    def __init__(
+        self,
+        *,
+        name: str,
+        plugin: str,
+        secrets: Secrets,
+        http: aiohttp.ClientSession,
+        threads: ThreadPoolExecutor,
+        now: Callable[[], datetime],
+    ) -> None:
+        """`name`: as configured; `plugin`: whose code it is, for the log."""
+        self._name = name
+        self._log: Logger = structlog.get_logger("headgate.plugin").bind(plugin=plugin, of=name)
+        self._secrets = secrets
+        self._http = http
+        self._threads = threads
+        self.now = now
+
+    @property
+    def name(self) -> str:
+        """The name under which the admin configured it."""
+        return self._name
+
+    @property
+    def log(self) -> Logger:
+        """Names the plugin in every line."""
+        return self._log
+
+    @property
+    def http(self) -> aiohttp.ClientSession:
+        """The shared client."""
+        return self._http
+
+    async def secret(self, reference: str, *, for_host: str | None = None) -> Credential:
+        """See `headgate.api.Host`."""
+        return await self._secrets.resolve(reference, for_host=for_host)
+
+    async def blocking(self, call: Callable[[], T]) -> T:
+        """See `headgate.api.Host`."""
+        return await asyncio.get_running_loop().run_in_executor(self._threads, call)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class OpenKinds:
+    """Everything that is open, by configured name, and why the rest is not (`connections.acme` → reason)."""
+
+    secrets: Secrets
+    connections: dict[str, Connection]
+    notifiers: Mapping[str, Notifier]
+    executors: Mapping[str, Executor]
+    problems: Mapping[str, str]
+
+
+@asynccontextmanager
+async def open_kinds(
+    settings: Settings,
+    plugins: LoadedPlugins,
+    *,
+    redactor: Redactor,
+    http: aiohttp.ClientSession,
+    now: Callable[[], datetime],
+) -> AsyncIterator[OpenKinds]:
+    """Open the stores first, because the others ask for secrets; close all in the opposite order."""
+    stores: dict[str, CredentialStore] = {}
+    kinds = plugins.kinds
+    with ThreadPoolExecutor(max_workers=PLUGIN_THREADS, thread_name_prefix="plugin") as threads:
+        async with AsyncExitStack() as stack:
+            door = _Door(
+                stack,
+                plugins,
+                host=partial(PluginsHost, secrets=Secrets(stores, redactor), http=http, threads=threads, now=now),
+                problems=dict(settings.unavailable),
+            )
+            stores.update(
+                await door.enter_all("credential_stores", "credential store", kinds.credential_stores, settings)
+            )
+            connections = {name: _closed(name, reason) for name, reason in _connections(settings.unavailable)}
+            for one in settings.connections:
+                connections[one.name] = await door.connect(one, kinds.providers[one.provider])
+            yield OpenKinds(
+                secrets=Secrets(stores, redactor),
+                connections=connections,
+                notifiers=await door.enter_all("notifiers", "notifier", kinds.notifiers, settings),
+                executors=await door.enter_all("executors", "executor", kinds.executors, settings),
+                problems=door.problems,
+            )
+
+
+class _Door:
+    """Opens one thing after another on one exit stack, and keeps why the others stayed closed."""
+
+    def __init__(
+        self, stack: AsyncExitStack, plugins: LoadedPlugins, *, host: Callable[..., Host], problems: dict[str, str]
+    ) -> None:
+        self._stack = stack
+        self._plugins = plugins
+        self._host = host
+        self.problems = problems
+
+    async def enter_all(
+        self, section: Section, word: str, kinds: Mapping[str, _HasOpen[Opened]], settings: Settings
+    ) -> dict[str, Opened]:
+        """All of a section of the configuration that open."""
+        blocks: Mapping[str, Mapping[str, Any]] = getattr(settings, section)
+        opened = {}
+        for name, block in blocks.items():
+            one = await self.enter(f"{section}.{name}", name, (word, name), kinds[name], block)
+            if one is not None:
+                opened[name] = one
+        return opened
+
+    async def connect(self, one: ConnectionSettings, kind: ProviderKind) -> Connection:
+        """A connection, open or with the reason why it is not."""
+        place = f"connections.{one.name}"
+        provider: Provider | None = await self.enter(place, one.name, ("provider", one.provider), kind, one.options)
+        return Connection(
+            name=one.name,
+            kind=one.provider,
+            provider=provider,
+            problem=self.problems.get(place, ""),
+            event_header=kind.event_header,
+        )
+
+    async def enter(
+        self, place: str, name: str, key: tuple[str, str], kind: _HasOpen[Opened], block: Mapping[str, Any]
+    ) -> Opened | None:
+        """The open object, or `None` and a reason under `place`."""
+        origin = self._plugins.origins[key]
+        host = self._host(name=name, plugin=origin.name)
+        try:
+            async with asyncio.timeout(OPEN_WITHIN):
+                return await self._stack.enter_async_context(kind.open(block, host))
+        except TimeoutError:
+            reason = f"it did not open within {OPEN_WITHIN:g} seconds"
+        except HeadgateError as error:
+            reason = str(error)
+        except Exception as error:  # noqa: BLE001 - a stranger's code; its fault must stay its own
+            reason = f"{origin.distribution} {origin.version} failed to open it: {error!r}"
+        self.problems[place] = reason
+        host.log.error("not opened", place=place, reason=reason)
+        return None
+
+
+def _connections(unavailable: Mapping[str, str]) -> list[tuple[str, str]]:
+    prefix = "connections."
+    return [(place.removeprefix(prefix), reason) for place, reason in unavailable.items() if place.startswith(prefix)]
+
+
+def _closed(name: str, reason: str) -> Connection:
+    return Connection(name=name, kind="", provider=None, problem=reason)

@@ -1,0 +1,112 @@
+"""What polls, history and builds ask of git, each through the connection that hosts the repository."""
+
+from __future__ import annotations
+
+import asyncio
+import time
+from collections.abc import AsyncIterator, Mapping
+from contextlib import asynccontextmanager
+from pathlib import Path
+
+import aiohttp
+from msgspec.structs import replace
+
+from headgate.api.errors import CredentialError, NotFound
+from headgate.api.events import Push
+from headgate.api.jobs import Checkout
+from headgate.api.providers import CloneSource, ClonesSource, KnowsChangedPaths
+from headgate.builds.workspace import CheckedOut
+from headgate.config.settings import Settings
+from headgate.git import history
+from headgate.git.command import Git
+from headgate.git.mirrors import Mirror, Mirrors
+from headgate.git.refs import Refs, list_refs
+from headgate.git.workspaces import make_workspace
+from headgate.telemetry.metrics import Metrics
+from headgate.web.ports import Connection
+
+
+class Sources:
+    """Connections as git sees them. Every method raises `ProviderError` or `CredentialError`."""
+
+    def __init__(
+        self,
+        connections: Mapping[str, Connection],
+        *,
+        settings: Settings,
+        metrics: Metrics,
+        http: aiohttp.ClientSession,
+    ) -> None:
+        """`connections` may change; it is read at each call."""
+        self._connections = connections
+        self._git = Git(
+            local_roots=settings.git.local_roots,
+            timeout=settings.git.timeout,
+            max_repository_size=settings.git.max_repository_size,
+            home=settings.data / "git-home",
+        )
+        self._mirrors = Mirrors(self._git, settings.data / "mirrors")
+        self._metrics = metrics
+        self._http = http
+
+    async def clone_source(self, connection: str, repository: str) -> CloneSource:
+        """From where to fetch `repository`; says why when its connection cannot tell."""
+        known = self._connections.get(connection)
+        if known is None:
+            raise NotFound(f"there is no connection {connection} in the configuration")
+        if known.provider is None:
+            raise CredentialError(f"the connection {connection} is not open: {known.problem}")
+        if not isinstance(known.provider, ClonesSource):
+            raise NotFound(f"the provider {known.kind} cannot say from where to clone")
+        return await known.provider.clone_source(repository)
+
+    async def ask(self, connection: str, path: str, prefixes: tuple[str, ...]) -> Refs:
+        """The heads under `prefixes`, now."""
+        source = await self.clone_source(connection, path)
+        async with self._timed("ls_refs"):
+            return await list_refs(self._git, source, prefixes, http=self._http)
+
+    async def complete(self, connection: str, path: str, push: Push) -> tuple[Push, tuple[str, ...]]:
+        """See `headgate.flow.History`: asks the provider when it knows, else our mirror."""
+        if push.after is None:
+            raise NotFound("a deletion has no commits")
+        known = self._connections.get(connection)
+        if known is not None and isinstance(known.provider, KnowsChangedPaths) and push.commits:
+            return push, await known.provider.changed_paths(push)
+        mirror, _ = await self._mirror(connection, path, push.after, push.ref)
+        commits = await asyncio.to_thread(history.changelog, mirror, push.before, push.after)
+        paths = await asyncio.to_thread(history.changed_paths, mirror, push.before, push.after)
+        return replace(push, commits=commits or push.commits), paths
+
+    async def resolve(self, connection: str, repository: str, ref: str | None) -> tuple[str, str]:
+        """The full ref and its sha now; of the default branch when `ref` is `None`."""
+        answer = await self.ask(connection, repository, (ref,) if ref else ("refs/heads/",))
+        wanted = ref or f"refs/heads/{answer.default_branch}"
+        if wanted not in answer.heads:
+            raise NotFound(f"{repository} has no {ref or 'default branch'}")
+        return wanted, answer.heads[wanted]
+
+    async def check_out(
+        self, connection: str, repository: str, path: Path, *, sha: str, ref: str | None, checkout: Checkout
+    ) -> CheckedOut:
+        """Put the commit's files at `path`, which does not exist yet."""
+        mirror, source = await self._mirror(connection, repository, sha, ref)
+        async with self._timed("checkout"):
+            await make_workspace(self._git, mirror, path, sha=sha, ref=ref, checkout=checkout, source=source)
+        return CheckedOut(url=source.url, commit=await asyncio.to_thread(history.commit, mirror, sha))
+
+    async def _mirror(self, connection: str, repository: str, sha: str, ref: str | None) -> tuple[Mirror, CloneSource]:
+        """Our mirror with `sha` in it; a ref that is no branch and no tag (a change request's) is asked for by name."""
+        source = await self.clone_source(connection, repository)
+        change_ref = ref if ref and not ref.startswith(("refs/heads/", "refs/tags/")) else None
+        async with self._timed("fetch"):
+            return await self._mirrors.fetch(source, sha=sha, change_ref=change_ref), source
+
+    @asynccontextmanager
+    async def _timed(self, operation: str) -> AsyncIterator[None]:
+        started, succeeded = time.perf_counter(), False
+        try:
+            yield
+            succeeded = True
+        finally:
+            self._metrics.observe_git(time.perf_counter() - started, operation=operation, succeeded=succeeded)
