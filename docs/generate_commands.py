@@ -92,7 +92,7 @@ def one(command: Any, path: str, parent: Any, *, depth: int) -> Iterator[str]:
 
 def _name(names: str) -> str:
     """`JOB` for typer's `JOB <str>`; a bar would end the cell."""
-    return re.sub(r" <[^>]*>$", "", names).replace("|", "or")
+    return re.sub(r":?<[^>]*>$", "", names).strip().replace("|", "or")
 
 
 if __name__ == "__main__":

@@ -151,3 +151,35 @@ def test_cancelling_says_what_became_of_it(headgate, scripted):
     scripted.json("GET", "/api/v1/builds/b_1", BUILD)
     scripted.json("POST", "/api/v1/builds/b_1/cancel", BUILD)
     assert headgate("cancel", "b_1", *scripted.call).stdout == "web-tests#12 had already ended: succeeded\n"
+
+
+def test_a_stream_that_is_cut_goes_on_where_it_ended(headgate, scripted):
+    """A server that restarts while its log is followed costs no line and repeats none."""
+    first = "event: line\ndata: " + json.dumps({"t": 1, "step": 1, "text": "one"}) + "\n\n"
+    scripted.text("/api/v1/builds/b_1/log/stream?from=0", first, "text/event-stream")
+    scripted.text("/api/v1/builds/b_1/log/stream?from=1", stream((2, "two")), "text/event-stream")
+    scripted.json("GET", "/api/v1/builds/b_1", BUILD)
+    done = headgate("log", "-f", "b_1", "--json", *scripted.call)
+    assert [json.loads(line)["text"] for line in done.stdout.splitlines()] == ["one", "two"]
+    assert done.returncode == 0
+
+
+def test_jobs_shows_what_is_wrong_with_files_beside_the_jobs_in_force(headgate, scripted):
+    job = {
+        "name": "web-tests",
+        "source": {"connection": "acme", "repository": "acme/web"},
+        "triggers": [{"kind": "push"}, {"kind": "poll"}],
+        "last_build": {
+            "id": "b_1",
+            "number": 12,
+            "state": "running",
+            "outcome": None,
+            "queued_at": "2026-05-04T12:00:00Z",
+            "finished_at": None,
+        },
+    }
+    problem = {"file": "jobs.d/web.yaml", "line": 7, "column": 3, "message": "there is no key depht"}
+    scripted.json("GET", "/api/v1/jobs", {"items": [job], "next": None, "problems": [problem]})
+    done = headgate("jobs", *scripted.call)
+    assert done.stdout.splitlines()[1].split()[:3] == ["web-tests", "#12", "running"]
+    assert done.stderr == "! jobs.d/web.yaml:7: there is no key depht\n"

@@ -25,7 +25,12 @@ SOCKET: Final = "headgate.sock"
 
 _API: Final = "/api/v1/"
 _TIMEOUT: Final = 60.0
+"""Seconds without a byte; streams say something every 15."""
 _PAGE: Final = 200
+
+
+class Silence(Ending):
+    """Nobody answers where the server should be."""
 
 
 class Client:
@@ -69,9 +74,13 @@ class Client:
             yield raw.decode(errors="replace").removesuffix("\n")
 
     def events(self, path: str, query: Query | None = None) -> Iterator[tuple[str, Any]]:
-        """Server-sent events as (name, JSON). Source: https://html.spec.whatwg.org/multipage/server-sent-events.html."""
+        """Server-sent events as (name, JSON). They just end when the connection does.
+
+        Source: https://html.spec.whatwg.org/multipage/server-sent-events.html
+        """
+        answer = self._ask("GET", path, query=query, accept="text/event-stream")
         name, data = "message", ""
-        for raw in self._ask("GET", path, query=query, timeout=None, accept="text/event-stream"):
+        for raw in _until_cut(answer):
             line = raw.decode(errors="replace").rstrip("\r\n")
             field, _, value = line.partition(":")
             value = value.removeprefix(" ")
@@ -90,7 +99,6 @@ class Client:
         *,
         query: Query | None = None,
         body: bytes | None = None,
-        timeout: float | None = _TIMEOUT,
         accept: str = "application/json, text/plain",
     ) -> http.client.HTTPResponse:
         given = {key: value for key, value in (query or {}).items() if value is not None}
@@ -101,7 +109,7 @@ class Client:
         if self._token and self._url:
             headers["Authorization"] = f"Bearer {self._token}"
         try:
-            connection, prefix = self._connection(timeout)
+            connection, prefix = self._connection()
             connection.request(method, prefix + target, body=body, headers=headers)
             answer = connection.getresponse()
         except (OSError, http.client.HTTPException) as error:
@@ -110,35 +118,37 @@ class Client:
             raise _refusal(answer, self.place)
         return answer
 
-    def _connection(self, timeout: float | None) -> tuple[http.client.HTTPConnection, str]:
+    def _connection(self) -> tuple[http.client.HTTPConnection, str]:
         """A connection and what the URL's path adds in front of every path."""
         if self._url is None:
-            return _LocalConnection(str(self._socket_path), timeout), ""
+            return _LocalConnection(str(self._socket_path)), ""
         parts = urlsplit(self._url)
         if parts.scheme not in {"http", "https"} or not parts.hostname:
             raise Ending(f"{self._url} is no URL of a server", code=ExitCode.INPUT, hint="write https://host[:port]")
         if parts.scheme == "https":
             context = ssl.create_default_context()
-            return http.client.HTTPSConnection(parts.hostname, parts.port, timeout=timeout, context=context), parts.path
-        return http.client.HTTPConnection(parts.hostname, parts.port, timeout=timeout), parts.path
+            return http.client.HTTPSConnection(
+                parts.hostname, parts.port, timeout=_TIMEOUT, context=context
+            ), parts.path
+        return http.client.HTTPConnection(parts.hostname, parts.port, timeout=_TIMEOUT), parts.path
 
-    def _silent(self, error: Exception) -> Ending:
+    def _silent(self, error: Exception) -> Silence:
         """Nobody answers. The common reasons get words of their own."""
         if isinstance(error, PermissionError):
-            return Ending(
+            return Silence(
                 f"{self.place} belongs to another user",
                 hint="run the command as the user that runs the server, or use --url with HEADGATE_TOKEN",
             )
         if isinstance(error, TimeoutError):
-            return Ending(f"the server on {self.place} did not answer in {_TIMEOUT:.0f} s")
+            return Silence(f"the server on {self.place} did not answer in {_TIMEOUT:.0f} s")
         if isinstance(error, ssl.SSLError):
-            return Ending(f"no trusted connection to {self.place}: {error}")
+            return Silence(f"no trusted connection to {self.place}: {error}")
         if self._url is None:
-            return Ending(
+            return Silence(
                 f"no server answers on {self.place}; start one with `headgate serve`",
                 hint="for a server elsewhere, say --url https://host and set HEADGATE_TOKEN",
             )
-        return Ending(f"no server answers on {self.place}: {error}")
+        return Silence(f"no server answers on {self.place}: {error}")
 
     @staticmethod
     def _json(answer: http.client.HTTPResponse) -> Any:
@@ -149,8 +159,8 @@ class Client:
 class _LocalConnection(http.client.HTTPConnection):
     """HTTP over a Unix socket."""
 
-    def __init__(self, path: str, timeout: float | None) -> None:
-        super().__init__("localhost", timeout=timeout)
+    def __init__(self, path: str) -> None:
+        super().__init__("localhost", timeout=_TIMEOUT)
         self._path = path
 
     def connect(self) -> None:
@@ -158,6 +168,13 @@ class _LocalConnection(http.client.HTTPConnection):
         self.sock = socket.socket(socket.AF_UNIX, socket.SOCK_STREAM)
         self.sock.settimeout(self.timeout)
         self.sock.connect(self._path)
+
+
+def _until_cut(answer: http.client.HTTPResponse) -> Iterator[bytes]:
+    try:
+        yield from answer
+    except (OSError, http.client.HTTPException):
+        return
 
 
 def client_of(call: Invocation) -> Client:

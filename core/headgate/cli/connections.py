@@ -9,7 +9,7 @@ import typer
 
 from headgate.cli.client import client_of
 from headgate.cli.invocation import Invocation
-from headgate.cli.output import plain, say, table, write_json
+from headgate.cli.output import paint, plain, say, table, write_json
 
 app = typer.Typer()
 
@@ -24,7 +24,10 @@ def connections(context: typer.Context) -> None:
     if call.json:
         write_json(found)
     elif found:
-        table(("connection", "provider", "can", "webhooks go to"), [_row(one) for one in found])
+        table(("connection", "state", "provider", "can", "webhooks go to"), [_row(one) for one in found])
+        for one in found:
+            if one["problem"]:
+                say(f"{plain(one['name'])}: {plain(one['problem'])}")
     else:
         say("no connections yet; add one under `connections:` in the configuration")
 
@@ -32,7 +35,8 @@ def connections(context: typer.Context) -> None:
 def _row(connection: Mapping[str, Any]) -> tuple[str, ...]:
     return (
         plain(connection["name"]),
+        paint("open", "green") if connection["open"] else paint("not open", "red"),
         plain(connection["provider"]),
-        plain(", ".join(connection.get("capabilities", ()))),
-        plain(connection.get("webhook_url") or "-"),
+        plain(", ".join(connection["capabilities"])),
+        plain(connection["webhook_url"]),
     )

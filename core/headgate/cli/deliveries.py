@@ -20,7 +20,9 @@ _TONES: Mapping[str, Tone] = {"routed": "green", "ignored": "dim", "unreadable":
 def deliveries(
     context: typer.Context,
     connection: Annotated[str | None, typer.Option(metavar="NAME", help="Only those of this connection.")] = None,
-    state: Annotated[str | None, typer.Option(metavar="STATE", help="Only recorded, routed, ignored or unreadable ones.")] = None,
+    state: Annotated[
+        str | None, typer.Option(metavar="STATE", help="Only recorded, routed, ignored or unreadable ones.")
+    ] = None,
     limit: Annotated[int, typer.Option("-n", "--limit", metavar="N", min=1, help="How many.")] = 20,
 ) -> None:
     """List the webhooks that arrived, newest first."""
@@ -45,7 +47,7 @@ def _row(delivery: Mapping[str, Any]) -> tuple[str, ...]:
         plain(delivery["id"]),
         state_word(delivery),
         plain(delivery["connection"]),
-        plain(delivery.get("event") or "-"),
+        plain(delivery["event"] or "-"),
         ago(delivery["received_at"]),
-        plain(delivery.get("reason") or ""),
+        plain(delivery["reason"]),
     )

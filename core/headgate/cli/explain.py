@@ -19,11 +19,11 @@ app = typer.Typer()
 @app.command()
 def explain(
     context: typer.Context,
-    what: Annotated[
-        str | None, typer.Argument(metavar="DELIVERY | BUILD", help="An id, or a build as job#12.")
+    what: Annotated[str | None, typer.Argument(metavar="DELIVERY | BUILD", help="An id, or a build as job#12.")] = None,
+    job: Annotated[
+        str | None, typer.Option(metavar="JOB", help="With --commit: why did this job (not) build it?")
     ] = None,
-    job: Annotated[str | None, typer.Option(metavar="JOB", help="With --commit: why did this job (not) build it?")] = None,
-    commit: Annotated[str | None, typer.Option(metavar="SHA", help="The commit, in full or its first digits.")] = None,
+    commit: Annotated[str | None, typer.Option(metavar="SHA", help="The commit, in full.")] = None,
 ) -> None:
     """Say why a delivery, a build or a commit did (not) build.
 

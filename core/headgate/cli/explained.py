@@ -19,17 +19,17 @@ _SUBJECTS: Final = ("actor", "number", "action", "title", "tag", "name", "reason
 
 def print_explanation(explanation: Mapping[str, Any]) -> None:
     """Print all of it: what arrived, what moved, and what every job of the repository said to that."""
-    if delivery := explanation.get("delivery"):
+    if delivery := explanation["delivery"]:
         _print_delivery(delivery)
     builds = {build["id"]: build for build in explanation["builds"]}
-    if asked := explanation.get("build"):
+    if asked := explanation["build"]:
         builds[asked["id"]] = asked
         say(f"build {paint(label(asked), 'bold')} {outcome(asked)}: {plain(asked['reason'])}")
     if not explanation["events"]:
         say(f"  {paint('no event came of it', 'dim')}")
     for explained in explanation["events"]:
         _print_event(explained["event"])
-        _print_transition(explained.get("transition"))
+        _print_transition(explained["transition"])
         if not explained["decisions"]:
             say(f"    {paint('no job is for this repository', 'yellow')}")
             say("    `headgate jobs` shows the repository of each job, `headgate check` the files that are not used")
@@ -38,15 +38,14 @@ def print_explanation(explanation: Mapping[str, Any]) -> None:
 
 
 def _print_delivery(record: Mapping[str, Any]) -> None:
-    delivery = record.get("delivery", record)
     words = [
-        f"delivery {paint(plain(delivery['id']), 'bold')}",
-        f"{plain(record.get('event') or delivery.get('hook') or 'webhook')} to {plain(delivery['connection'])}",
-        ago(delivery["received_at"]),
+        f"delivery {paint(plain(record['id']), 'bold')}",
+        f"{plain(record['event'] or 'webhook')} to {plain(record['connection'])}",
+        ago(record["received_at"]),
         state_word(record),
     ]
-    say("  ".join(words) + (f": {plain(record['reason'])}" if record.get("reason") else ""))
-    if record.get("replay_of"):
+    say("  ".join(words) + (f": {plain(record['reason'])}" if record["reason"] else ""))
+    if record["replay_of"]:
         say(f"  a replay of {plain(record['replay_of'])}")
 
 
@@ -63,9 +62,9 @@ def _print_event(record: Mapping[str, Any]) -> None:
 def _print_transition(transition: Mapping[str, Any] | None) -> None:
     if transition is None:
         return
-    key = transition.get("key", transition)
-    seen = [way for way, flag in (("webhook", "by_webhook"), ("poll", "by_poll")) if transition.get(flag)]
-    news = " late, a newer move was already known" if transition.get("late") else ""
+    key = transition["key"]
+    seen = [way for way, flag in (("webhook", "by_webhook"), ("poll", "by_poll")) if transition[flag]]
+    news = ", late: a newer move was already known" if transition["late"] else ""
     known = f" (seen by {' and '.join(seen)})" if seen else ""
     before, after = transition["before"], transition["after"]
     move = f"{short_sha(before)} → {short_sha(after)}"
@@ -79,15 +78,14 @@ def _print_transition(transition: Mapping[str, Any] | None) -> None:
 
 
 def _print_decision(decision: Mapping[str, Any], builds: Mapping[str, Mapping[str, Any]]) -> None:
-    build_id = decision.get("build_id") or decision.get("existing_build_id")
+    build_id = decision["build_id"] or decision["existing_build_id"]
     build = builds.get(build_id or "")
     mark = paint("✓", "green") if decision["build"] else paint("✗", "red")
-    if build_id and not decision.get("build_id"):
+    if build_id and not decision["build_id"]:
         mark = paint("=", "cyan")
     result = f"  → {label(build)} {outcome(build)}" if build else ""
     say(f"    {mark} {paint(plain(decision['job']), 'bold')}{result}  {plain(decision['reason'])}")
-    file = decision.get("definition") or ""
-    beside = f"decided by {decision['rule']}" + (f", job definition {file[:12]}" if file else "")
+    beside = f"decided by {decision['rule']}, job definition {decision['definition'][:12]}"
     say(f"        {paint(plain(beside), 'dim')}")
     for verdict in decision["verdicts"]:
         _print_verdict(verdict)
@@ -96,7 +94,7 @@ def _print_decision(decision: Mapping[str, Any], builds: Mapping[str, Mapping[st
 def _print_verdict(verdict: Mapping[str, Any]) -> None:
     mark = paint("✓", "green") if verdict["passed"] else paint("✗", "red")
     say(f"        {mark} {plain(verdict['rule'])}: {plain(verdict['reason'])}")
-    for name, value in (verdict.get("compared") or {}).items():
+    for name, value in verdict["compared"].items():
         say(f"            {paint(plain(name), 'dim')} = {_value(value)}")
 
 

@@ -9,7 +9,7 @@ import typer
 
 from headgate.cli.client import client_of
 from headgate.cli.invocation import Invocation
-from headgate.cli.output import ago, outcome, paint, plain, say, table, write_json
+from headgate.cli.output import ago, outcome, paint, plain, say, table, warn, write_json
 
 app = typer.Typer()
 
@@ -20,17 +20,23 @@ _ALL = 100_000
 def jobs(context: typer.Context) -> None:
     """List the jobs and how their last build ended."""
     call = Invocation.of(context)
-    found = client_of(call).items("jobs", limit=_ALL)
+    client = client_of(call)
+    found = client.items("jobs", limit=_ALL)
     if call.json:
         write_json(found)
-    elif found:
+        return
+    # The last good jobs stay in force while a file is wrong, so the list alone would hide it.
+    for problem in client.get("jobs", {"limit": 1})["problems"]:
+        place = f"{problem['file']}:{problem['line']}" if problem["line"] else problem["file"]
+        warn(f"{place}: {problem['message']}")
+    if found:
         table(("job", "last build", "when", "repository", "triggers"), [_row(job) for job in found])
     else:
         say("no jobs yet; `headgate check` shows which files are read and what is wrong with them")
 
 
 def _row(job: Mapping[str, Any]) -> tuple[str, ...]:
-    last = job.get("last_build")
+    last = job["last_build"]
     return (
         plain(job["name"]),
         f"#{last['number']} {outcome(last)}" if last else paint("never", "dim"),

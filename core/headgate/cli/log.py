@@ -2,18 +2,24 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
-from typing import Annotated, Any
+import json
+import time
+from collections.abc import Iterator, Mapping
+from typing import Annotated, Any, Final
 
 import typer
 
 from headgate.cli.builds import find_build, label
-from headgate.cli.client import Client, client_of
+from headgate.cli.client import Client, Silence, client_of
 from headgate.cli.endings import ExitCode
 from headgate.cli.invocation import Invocation
 from headgate.cli.output import log_text, note, outcome, paint, say
 
 app = typer.Typer()
+
+_PATIENCE: Final = 30.0
+"""Seconds to wait for a server that went away while its log was followed."""
+_PAUSE: Final = 0.5
 
 
 @app.command()
@@ -25,7 +31,7 @@ def log(
 ) -> None:
     """Print a build's log, with -f as it is written.
 
-    With -f the exit code says how the build ended: 0 when it succeeded, 1 otherwise.
+    With --json each line is an object with its time in milliseconds, its step and its text. With -f the exit code says how the build ended: 0 when it succeeded, 1 otherwise.
     """
     call = Invocation.of(context)
     client = client_of(call)
@@ -50,17 +56,30 @@ def follow_log(client: Client, build: Mapping[str, Any], *, as_json: bool) -> Ex
 
 def print_events(client: Client, build: Mapping[str, Any]) -> None:
     """The log as JSON lines: `{"t": milliseconds, "step": index, "text": …}`."""
-    import json
-
-    for name, content in client.events(f"builds/{build['id']}/log/stream"):
-        if name == "end":
-            return
-        print(json.dumps(content, ensure_ascii=False), flush=True)
+    for line in _lines(client, build):
+        print(json.dumps(line, ensure_ascii=False), flush=True)
 
 
 def _print_lines(client: Client, build: Mapping[str, Any]) -> None:
-    for name, content in client.events(f"builds/{build['id']}/log/stream"):
-        if name == "end":
-            return
-        clock = f"{content['t'] / 1000:8.2f}"
-        print(f"{paint(clock, 'dim')}  {log_text(content['text'])}", flush=True)
+    for line in _lines(client, build):
+        clock = f"{line['t'] / 1000:8.2f}"
+        print(f"{paint(clock, 'dim')}  {log_text(line['text'])}", flush=True)
+
+
+def _lines(client: Client, build: Mapping[str, Any]) -> Iterator[dict[str, Any]]:
+    """Every line once, until the build ends; a server that restarts meanwhile is waited for."""
+    seen, heard = 0, 0.0
+    while True:
+        try:
+            for name, content in client.events(f"builds/{build['id']}/log/stream", {"from": seen}):
+                heard = time.monotonic()
+                if name == "end":
+                    return
+                if name == "line":
+                    seen += 1
+                    yield content
+            note("the stream was cut; going on where it ended")
+        except Silence:
+            if time.monotonic() - heard > _PATIENCE:
+                raise
+        time.sleep(_PAUSE)

@@ -19,7 +19,9 @@ _TONES: Mapping[str, Tone] = {"told": "green", "waiting": "cyan", "superseded": 
 @app.callback(invoke_without_command=True)
 def notifications(
     context: typer.Context,
-    state: Annotated[str | None, typer.Option(metavar="STATE", help="Only waiting, told, superseded or dead ones.")] = None,
+    state: Annotated[
+        str | None, typer.Option(metavar="STATE", help="Only waiting, told, superseded or dead ones.")
+    ] = None,
     limit: Annotated[int, typer.Option("-n", "--limit", metavar="N", min=1, help="How many.")] = 20,
 ) -> None:
     """List what was told to whom, or tell it again."""
@@ -52,7 +54,7 @@ def _row(one: Mapping[str, Any]) -> tuple[str, ...]:
         plain(one["id"]),
         paint(state, _TONES[state]) if state in _TONES else plain(state),
         plain(one["notifier"]),
-        plain(f"{one['phase']} of {one['build_id']}"),
+        plain(f"{one['phase']}: {one['job']}#{one['number']}"),
         str(one["attempts"]),
         ago(one["next_attempt_at"]) if state == "waiting" else "-",
         plain(one.get("last_error") or ""),

@@ -78,6 +78,11 @@ def note(text: str) -> None:
     print(paint(text, "dim", to=sys.stderr), file=sys.stderr)
 
 
+def warn(text: str) -> None:
+    """Print one line that somebody should look at, on standard error."""
+    print(f"{paint('!', 'yellow', to=sys.stderr)} {plain(text)}", file=sys.stderr)
+
+
 def write_json(value: Any) -> None:
     """Print a result as JSON: indented on a terminal, one line elsewhere."""
     print(json.dumps(value, ensure_ascii=False, indent=2 if sys.stdout.isatty() else None))

@@ -28,7 +28,9 @@ def parse(
     bodies: Annotated[
         list[str], typer.Argument(metavar="BODY...", help="Files with a body each; - is standard input.")
     ],
-    provider: Annotated[str, typer.Option("-P", "--provider", metavar="NAME", help="Whose webhook it is: github, git, …")],
+    provider: Annotated[
+        str, typer.Option("-P", "--provider", metavar="NAME", help="Whose webhook it is: github, git, …")
+    ],
     headers: Annotated[
         Path | None, typer.Option(metavar="FILE", help="Headers, as `Name: value` lines or a JSON object.")
     ] = None,

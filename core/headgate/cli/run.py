@@ -28,7 +28,9 @@ def run(
         ),
     ] = None,
     *,
-    ref: Annotated[str | None, typer.Option(metavar="REF", help="The branch or tag; otherwise the default branch.")] = None,
+    ref: Annotated[
+        str | None, typer.Option(metavar="REF", help="The branch or tag; otherwise the default branch.")
+    ] = None,
     sha: Annotated[str | None, typer.Option(metavar="SHA", help="The commit, in full; it wins over --ref.")] = None,
     reason: Annotated[str, typer.Option(metavar="TEXT", help="Why, for those who look at the build later.")] = "",
     follow: Annotated[bool, typer.Option("-f", "--follow", help="Print its log until it ends.")] = False,

@@ -16,8 +16,12 @@ app = typer.Typer()
 @app.command()
 def serve(
     context: typer.Context,
-    host: Annotated[str | None, typer.Option(metavar="ADDRESS", help="Listen here instead of where the configuration says.")] = None,
-    port: Annotated[int | None, typer.Option(metavar="N", min=0, max=65535, help="The port; 0 takes a free one.")] = None,
+    host: Annotated[
+        str | None, typer.Option(metavar="ADDRESS", help="Listen here instead of where the configuration says.")
+    ] = None,
+    port: Annotated[
+        int | None, typer.Option(metavar="N", min=0, max=65535, help="The port; 0 takes a free one.")
+    ] = None,
 ) -> None:
     """Run the server: webhooks, polls, builds, API."""
     call = Invocation.of(context)
