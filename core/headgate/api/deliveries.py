@@ -29,7 +29,8 @@ class Delivery(msgspec.Struct, frozen=True, kw_only=True):
 
     def header(self, name: str) -> str | None:
         """The value of `name` when it was sent exactly once; a header sent twice says nothing we could trust."""
-        values = [value for key, value in self.headers if key == name.lower()]
+        wanted = name.lower()
+        values = [value for key, value in self.headers if key == wanted]
         return values[0] if len(values) == 1 else None
 
     def argument(self, name: str) -> str | None:
