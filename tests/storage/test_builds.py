@@ -69,7 +69,7 @@ async def test_the_index_refuses_a_second_build_of_a_transition(run, make_build,
         return {}
 
     monkeypatch.setattr(builds, "_of_transitions", know_nothing)
-    with pytest.raises(Exception, match="UNIQUE constraint failed: builds.job, builds.transition_id"):
+    with pytest.raises(Exception, match=r"UNIQUE constraint failed: builds\.job, builds\.transition_id"):
         await run(builds.plan, [make_build(transition_id="t_1")])
 
 
@@ -92,7 +92,10 @@ async def test_a_claim_says_all_a_worker_needs(run, claim, make_build, now):
 
 
 async def test_no_more_of_a_job_run_than_it_allows(run, claim, make_build):
-    await run(builds.plan, [make_build(max_running=2, seconds=number) for number in range(5)] + [make_build(job="lib", seconds=9)])
+    await run(
+        builds.plan,
+        [make_build(max_running=2, seconds=number) for number in range(5)] + [make_build(job="lib", seconds=9)],
+    )
     first = await claim(limit=4)
     assert [one.build.label for one in first] == ["web #1", "web #2", "lib #1"]
     assert await claim() == ()
@@ -139,13 +142,13 @@ async def test_a_stale_worker_writes_nothing(run, claim, make_build, now):
 async def test_without_the_fence_a_stale_worker_would_win(run, claim, make_build, now, monkeypatch):
     """Negative control: the fence switched off, the first worker ends the second one's build."""
     held = builds._held
-    monkeypatch.setattr(builds, "_held", lambda id, fence: held(id, 2))
+    monkeypatch.setattr(builds, "_held", lambda id_, fence: held(id_, 2))
     await run(builds.plan, [make_build(retries=1)])
     one = (await claim())[0]
     monkeypatch.setattr(builds, "_held", held)
     await run(builds.release, one.build.id, 1, reason="worker gone", now=now)
     await claim(worker="w2")
-    monkeypatch.setattr(builds, "_held", lambda id, fence: held(id, 2))
+    monkeypatch.setattr(builds, "_held", lambda id_, fence: held(id_, 2))
     finish = {"outcome": Outcome.FAILED, "reason": "stale", "steps": (), "now": now}
     assert await run(builds.finish, one.build.id, 1, **finish) is not None
 

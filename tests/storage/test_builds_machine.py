@@ -93,9 +93,7 @@ class QueueMachine(RuleBasedStateMachine):
 
     @rule(target=held, limit=st.integers(1, 3))
     def claim(self, limit):
-        claimed = self.write(
-            builds.claim, worker="w", now=self.now, lease_until=self.now + LEASE, limit=limit
-        )
+        claimed = self.write(builds.claim, worker="w", now=self.now, lease_until=self.now + LEASE, limit=limit)
         assert len(claimed) <= limit
         for one in claimed:
             assert one.build.id not in self.finished

@@ -61,7 +61,7 @@ async def test_what_waits_together_is_one_call_and_one_transaction(database, mak
         calls.append(len(values))
         return await deliveries.record(conn, values)
 
-    def begins(conn, cursor, statement, parameters, context, executemany):
+    def begins(_conn, _cursor, statement, *_):
         nonlocal begun
         begun += statement == "BEGIN IMMEDIATE"
 
@@ -201,9 +201,7 @@ async def test_too_many_waiting_writes_are_refused_at_once(database, make_delive
     await asyncio.gather(*waiting)
 
 
-async def test_another_program_that_holds_the_database_makes_it_busy_not_broken(
-    url, make_delivery, fatal, monkeypatch
-):
+async def test_another_program_that_holds_the_database_makes_it_busy_not_broken(url, make_delivery, fatal, monkeypatch):
     monkeypatch.setattr(dialect, "_BUSY_SECONDS", 0.05)
     async with open_database(url, on_fatal=fatal.append) as database:
         other = sqlite3.connect(dialect.file_of(url), isolation_level=None)

@@ -7,15 +7,13 @@ from datetime import datetime
 from typing import Any
 
 import msgspec
-import sqlalchemy as sa
 
 from headgate.api import Build, Outcome, Repository, State
 from headgate.storage.columns import storable
-from headgate.storage.tables import builds
+from headgate.storage.tables import builds, is_literally
 
-QUEUED = builds.c.state == sa.literal_column("'queued'")
-RUNNING = builds.c.state == sa.literal_column("'running'")
-"""Written as literals, so that SQLite sees that the partial indexes fit."""
+QUEUED = is_literally(builds.c.state, State.QUEUED.value)
+RUNNING = is_literally(builds.c.state, State.RUNNING.value)
 
 
 class NewBuild(msgspec.Struct, frozen=True, kw_only=True):

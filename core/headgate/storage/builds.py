@@ -47,7 +47,7 @@ from headgate.storage.build_rows import (
 )
 from headgate.storage.columns import storable
 from headgate.storage.pages import Page, page_of
-from headgate.storage.tables import builds, job_numbers
+from headgate.storage.tables import builds, is_literally, job_numbers
 
 __all__ = [
     "QUEUED",
@@ -269,7 +269,7 @@ async def page(
     if job is not None:
         query = query.where(builds.c.job == job)
     if state is not None:
-        query = query.where(builds.c.state == state.value)
+        query = query.where(is_literally(builds.c.state, state.value))
     found = [build_of(row) for row in (await conn.execute(query)).mappings()]
     return page_of(found, [one.id for one in found], limit)
 

@@ -77,7 +77,6 @@ class Settled(msgspec.Struct, frozen=True, kw_only=True):
 
 _SUMMARY = [column for column in deliveries.columns]  # noqa: C416 - a list of columns, not of names
 _CONTENT = [column for column in delivery_contents.columns if column.name != "delivery_id"]
-_RECORDED = deliveries.c.state == sa.literal_column("'recorded'")
 
 
 async def record(conn: AsyncConnection, new: Sequence[NewDelivery]) -> Sequence[Recorded]:
@@ -101,7 +100,7 @@ async def record(conn: AsyncConnection, new: Sequence[NewDelivery]) -> Sequence[
 
 async def pending(conn: AsyncConnection, *, limit: int) -> tuple[DeliveryRecord, ...]:
     """The oldest that nobody settled."""
-    found = await conn.execute(_whole().where(_RECORDED).order_by(deliveries.c.id).limit(limit))
+    found = await conn.execute(_whole().where(deliveries.c.state == "recorded").order_by(deliveries.c.id).limit(limit))
     return tuple(_record(row) for row in found)
 
 

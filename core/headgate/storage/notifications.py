@@ -13,7 +13,7 @@ from sqlalchemy.ext.asyncio import AsyncConnection
 from headgate.api import Build, Phase
 from headgate.storage.columns import storable
 from headgate.storage.pages import Page, page_of
-from headgate.storage.tables import notifications
+from headgate.storage.tables import is_literally, notifications
 
 NotificationState: TypeAlias = Literal["waiting", "told", "superseded", "dead"]
 
@@ -41,7 +41,7 @@ class NotificationRecord(NewNotification, frozen=True, kw_only=True):
     last_error: str | None
 
 
-_WAITING = notifications.c.state == sa.literal_column("'waiting'")
+_WAITING = is_literally(notifications.c.state, "waiting")
 
 
 async def add(conn: AsyncConnection, new: Sequence[NewNotification]) -> None:
@@ -117,7 +117,7 @@ async def page(
     if cursor is not None:
         query = query.where(notifications.c.id < cursor)
     if state is not None:
-        query = query.where(notifications.c.state == state)
+        query = query.where(is_literally(notifications.c.state, state))
     found = [NotificationRecord(**row) for row in (await conn.execute(query)).mappings()]
     return page_of(found, [one.id for one in found], limit)
 

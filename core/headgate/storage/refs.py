@@ -64,10 +64,7 @@ async def load(conn: AsyncConnection, keys: Sequence[RefKey]) -> dict[RefKey, Re
         for row in moves.mappings():
             recent.setdefault(_key(row), []).append(_transition(row))
     unknown = RefState()
-    return {
-        key: msgspec.structs.replace(states.get(key, unknown), recent=tuple(recent.get(key, ())[-REMEMBERED:]))
-        for key in wanted
-    }
+    return {key: msgspec.structs.replace(states.get(key, unknown), recent=_last(recent.get(key, []))) for key in wanted}
 
 
 async def save(
@@ -118,22 +115,22 @@ async def history(conn: AsyncConnection, key: RefKey, *, limit: int = 50) -> tup
 
 
 _REF_KEY = (refs.c.connection, refs.c.repository, refs.c.ref)
-_RECENT = (
-    sa.select(transitions)
-    .join(
-        refs,
-        (transitions.c.connection == refs.c.connection)
-        & (transitions.c.repository == refs.c.repository)
-        & (transitions.c.ref == refs.c.ref)
-        & (transitions.c.generation > refs.c.generation - REMEMBERED),
-    )
-    .order_by(transitions.c.connection, transitions.c.repository, transitions.c.ref, transitions.c.generation)
+_RECENT = sa.select(transitions).join(
+    refs,
+    (transitions.c.connection == refs.c.connection)
+    & (transitions.c.repository == refs.c.repository)
+    & (transitions.c.ref == refs.c.ref)
+    & (transitions.c.generation > refs.c.generation - REMEMBERED),
 )
 _WITNESS = (
     sa.update(transitions)
     .where(transitions.c.id == sa.bindparam("of"))
     .values(by_webhook=sa.bindparam("webhook"), by_poll=sa.bindparam("poll"))
 )
+
+
+def _last(moves: list[Transition]) -> tuple[Transition, ...]:
+    return tuple(sorted(moves, key=lambda one: one.generation)[-REMEMBERED:])
 
 
 def _key(row: Mapping[Any, Any]) -> RefKey:

@@ -54,7 +54,6 @@ def upgrade() -> None:
     op.create_index("builds_number", "builds", ["job", "number"], unique=True)
     op.create_index("builds_of_job", "builds", ["job", "id"], unique=False)
     op.create_index("builds_of_ref", "builds", ["job", "ref", "id"], unique=False)
-    op.create_index("builds_of_state", "builds", ["state", "id"], unique=False)
     op.create_index(
         "builds_of_transition",
         "builds",
@@ -66,7 +65,15 @@ def upgrade() -> None:
     op.create_index(
         "builds_queued",
         "builds",
-        ["rank", "queued_at", "id", "job", "max_running"],
+        ["rank", "queued_at", "id", "job", "max_running", "state"],
+        unique=False,
+        sqlite_where=sa.text("state = 'queued'"),
+        postgresql_where=sa.text("state = 'queued'"),
+    )
+    op.create_index(
+        "builds_queued_by_id",
+        "builds",
+        ["id"],
         unique=False,
         sqlite_where=sa.text("state = 'queued'"),
         postgresql_where=sa.text("state = 'queued'"),
@@ -74,7 +81,15 @@ def upgrade() -> None:
     op.create_index(
         "builds_running",
         "builds",
-        ["job", "lease_until", "worker"],
+        ["job", "state"],
+        unique=False,
+        sqlite_where=sa.text("state = 'running'"),
+        postgresql_where=sa.text("state = 'running'"),
+    )
+    op.create_index(
+        "builds_running_by_id",
+        "builds",
+        ["id"],
         unique=False,
         sqlite_where=sa.text("state = 'running'"),
         postgresql_where=sa.text("state = 'running'"),
@@ -123,7 +138,7 @@ def upgrade() -> None:
         sa.Column("created_at", sa.BigInteger(), nullable=False),
         sa.PrimaryKeyConstraint("id"),
     )
-    op.create_index("events_of_delivery", "events", ["delivery_id"], unique=False)
+    op.create_index("events_of_delivery", "events", ["delivery_id", "id"], unique=False)
     op.create_index("events_of_repository", "events", ["connection", "repository", "id"], unique=False)
     op.create_index("events_of_sha", "events", ["sha"], unique=False)
     op.create_table(
@@ -150,9 +165,16 @@ def upgrade() -> None:
         sa.Column("last_error", sa.Text(), nullable=True),
         sa.PrimaryKeyConstraint("id"),
     )
+    op.create_index(
+        "notifications_dead",
+        "notifications",
+        ["id"],
+        unique=False,
+        sqlite_where=sa.text("state = 'dead'"),
+        postgresql_where=sa.text("state = 'dead'"),
+    )
     op.create_index("notifications_of_build", "notifications", ["build_id", "id"], unique=False)
     op.create_index("notifications_of_key", "notifications", ["order_key", "sequence"], unique=False)
-    op.create_index("notifications_of_state", "notifications", ["state", "id"], unique=False)
     op.create_index(
         "notifications_waiting",
         "notifications",
