@@ -45,6 +45,10 @@ class Checker:
         # A fault of ours would be to refuse without a reason, or to let pass what jsonschema refuses.
         return None, problems or (document.problem(at, "does not fit its schema, for a reason that cannot be told"),)
 
+    def convert(self, value: Any) -> Any:
+        """What `value` becomes where it fits; for what is checked further although not all of it fits."""
+        return self._converting.convert(value)
+
 
 def check(document: Document, schema: Mapping[str, Any], *, folder: Path = Path()) -> tuple[Problem, ...]:
     """Every problem of a whole document; relative paths count from `folder`."""

@@ -124,7 +124,7 @@ class Explaining:
         at_top = len(error.absolute_path)
         if all(e.validator == "required" and len(e.absolute_path) == at_top for b in branches for e in b):
             quantity = "one" if error.validator == "oneOf" else "at least one"
-            choices = " and ".join(
+            choices = " or ".join(
                 dict.fromkeys(" with ".join(f"`{n}`" for e in b for n in _missing(e)[:1]) for b in branches)
             )
             yield self.document.problem(self._path(error), f"expected {quantity} of {choices}", at_key=True)
@@ -186,7 +186,8 @@ class Explaining:
         if error.validator is None:
             return "nothing may stand here", hint
         if error.validator == "not":
-            return "this is not allowed", hint
+            names = argument.get("required", []) if isinstance(argument, dict) else []
+            return (_exclusion(names) if len(names) > 1 else "this is not allowed"), hint
         return f"does not fit: {error.message}", hint
 
 
@@ -258,10 +259,21 @@ def _without_echoes(errors: Sequence[Error]) -> list[Error]:
         path = tuple(error.absolute_path)
         if error.validator == "pattern" and path in formats:
             continue
-        if error.validator == "required" and _missing(error) and all((*path, n) in meant for n in _missing(error)):
+        wanted = _missing(error) if error.validator == "required" else _wanted_by_branches(error)
+        if any((*path, name) in meant for name in wanted):
             continue
         kept.append(error)
     return kept
+
+
+def _wanted_by_branches(error: Error) -> list[str]:
+    """The keys that the branches of a `oneOf` or `anyOf` are about, when they are about nothing else."""
+    if error.validator not in {"oneOf", "anyOf"}:
+        return []
+    inner = [one for branch in _branches(error) for one in branch]
+    if any(one.validator != "required" or len(one.absolute_path) > len(error.absolute_path) for one in inner):
+        return []
+    return [name for one in inner for name in _missing(one)]
 
 
 def _missing(error: Error) -> list[str]:
@@ -283,8 +295,12 @@ def _several_forms(error: Error) -> str:
         name for required in sets for name in required if isinstance(error.instance, dict) and name in error.instance
     ]
     if len(names) > 1:
-        return f"{' and '.join(f'`{name}`' for name in dict.fromkeys(names))} exclude each other"
+        return _exclusion(names)
     return "this can be read in several ways; make it one of them"
+
+
+def _exclusion(names: Sequence[str]) -> str:
+    return f"{' and '.join(f'`{name}`' for name in dict.fromkeys(names))} exclude each other"
 
 
 def _other_type(error: Error, at_top: int) -> bool:

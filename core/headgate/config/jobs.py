@@ -28,7 +28,7 @@ from headgate.config.files import read_text, yaml_files
 from headgate.config.formats import Formats
 from headgate.config.job_schema import file_schema
 from headgate.config.kinds import KnownKinds
-from headgate.config.meaning import Meaning, Remark, of_defaults, of_names
+from headgate.config.meaning import Meaning, Remark, good_parts, of_defaults, of_names
 from headgate.config.parameters import define
 from headgate.config.placeholders import placeholder_problems
 from headgate.config.schema import one_job_schema
@@ -75,7 +75,7 @@ class _Reader:
         self._kinds = kinds
         self._schema = one_job_schema(kinds)
         self._meaning = Meaning(kinds, settings)
-        self._checkers: dict[Path, tuple[Checker, Checker, dict[str, Checker]]] = {}
+        self._checkers: dict[Path, tuple[Checker, Checker]] = {}
         self._names: dict[str, tuple[str, int]] = {}
 
     def read(self, file: Path) -> LoadedJobs:
@@ -84,7 +84,7 @@ class _Reader:
             document = read_yaml(text, file=str(file))
         except ConfigError as error:
             return LoadedJobs(problems=error.problems)
-        frame, _, _ = self._of_folder(file.parent)
+        frame, _ = self._of_folder(file.parent)
         problems = list(frame.read(document, document.value)[1])
         bad_names = {problem.path for problem in problems}
         bodies = document.value.get("jobs") if isinstance(document.value, dict) else None
@@ -99,13 +99,12 @@ class _Reader:
                 jobs.append(job)
         return LoadedJobs(jobs=tuple(jobs), problems=tuple(problems))
 
-    def _of_folder(self, folder: Path) -> tuple[Checker, Checker, dict[str, Checker]]:
-        """Checkers for files in `folder`, from which their paths count: of the frame, of a job, of a job's parts."""
+    def _of_folder(self, folder: Path) -> tuple[Checker, Checker]:
+        """Checkers for files in `folder`, from which their paths count: of the frame and of one job."""
         if folder not in self._checkers:
             formats = Formats(folder=folder, stores=self._stores)
-            parts = {name: Checker(schema, formats, self._kinds) for name, schema in self._schema["properties"].items()}
             frame = Checker(file_schema({}), formats, self._kinds)
-            self._checkers[folder] = (frame, Checker(self._schema, formats, self._kinds), parts)
+            self._checkers[folder] = (frame, Checker(self._schema, formats, self._kinds))
         return self._checkers[folder]
 
     def _doubled(self, document: Document, name: str) -> Iterator[Problem]:
@@ -119,14 +118,14 @@ class _Reader:
         self, document: Document, folder: Path, name: str, body: Any, *, has_placeholders: bool
     ) -> tuple[Job | None, list[Problem]]:
         at: KeyPath = ("jobs", name)
-        _, checker, parts = self._of_folder(folder)
+        _, checker = self._of_folder(folder)
         block, found = checker.read(document, body, at)
         problems = list(found)
         if has_placeholders:
             problems += placeholder_problems(document, body, at, allowed=_may_hold_placeholder)
-        if problems:
-            # The rest of the job is checked all the same: every error is shown, not the first.
-            block = _good_parts(document, body, at, parts)
+        if found:
+            # What fits is checked further all the same: every error is shown, not the first.
+            block = checker.convert(good_parts(body, f"jobs.{name}", [problem.path for problem in found]))
         parameters, remarks = _parameters(document, at, block)
         remarks += self._remarks(block, parameters)
         problems += [document.problem((*at, *r.path), r.message, r.hint, at_key=r.at_key) for r in remarks]
@@ -156,17 +155,6 @@ def _texts_of_jobs(document: Document) -> dict[str, dict[KeyPath, str]]:
 def _may_hold_placeholder(path: KeyPath) -> bool:
     """Scripts are the shell's; a parameter's pattern, choices and what is said of things are taken as they are."""
     return path[-1] in {"description", "pattern"} or path[0] == "parameters" or (path[:2] == ("run", "steps"))
-
-
-def _good_parts(document: Document, body: Any, at: KeyPath, parts: Mapping[str, Checker]) -> dict[str, Any]:
-    """The parts of a job that fit, each for itself."""
-    good: dict[str, Any] = {}
-    for name, part in body.items() if isinstance(body, dict) else ():
-        if name in parts:
-            block, found = parts[name].read(document, part, (*at, name))
-            if not found:
-                good[name] = block
-    return good
 
 
 def _parameters(

@@ -45,15 +45,17 @@ class Meaning:
 
     def of_source(self, source: Mapping[str, Any]) -> Remarks:
         """The connection is there, and its provider understands the repository."""
-        connection, repository = source["connection"], source["repository"]
+        connection, repository = source.get("connection"), source.get("repository")
         reason = self._settings.unavailable.get(f"connections.{connection}")
-        provider = self._providers.get(connection)
-        if reason is not None:
+        provider = self._providers.get(connection or "")
+        if connection is None:
+            pass  # already told
+        elif reason is not None:
             yield Remark(("source", "connection"), f"the connection `{connection}` cannot be used: {reason}")
         elif provider is None:
             hint = suggestion(connection, sorted(self._providers), noun="configured connections")
             yield Remark(("source", "connection"), f"there is no connection `{connection}`", hint)
-        elif fault := self._repository_fault(provider, repository):
+        elif repository is not None and (fault := self._repository_fault(provider, repository)):
             yield Remark(("source", "repository"), fault)
         checkout = source.get("checkout")
         for at, folder in enumerate(checkout.get("sparse", ()) if isinstance(checkout, dict) else ()):
@@ -119,7 +121,7 @@ class Meaning:
         for name in run.get("credentials", {}):
             if name in run.get("environment", {}):
                 yield Remark(("run", "environment", name), f"`{name}` is also one of `credentials`", at_key=True)
-        names = [(step.get("name"), at) for at, step in enumerate(run["steps"]) if step.get("name")]
+        names = [(step.get("name"), at) for at, step in enumerate(run.get("steps", ())) if step.get("name")]
         for (before, _), (name, at) in pairwise(sorted(names)):
             if before == name:
                 yield Remark(("run", "steps", at, "name"), f"another step is called `{name}`")
@@ -160,3 +162,27 @@ def of_defaults(parameters: Iterable[ParameterDefinition], triggers: Iterable[st
                 "or move the job's manual builds into a job of their own",
                 at_key=True,
             )
+
+
+def good_parts(body: Any, path: str, bad: Iterable[str]) -> dict[str, Any]:
+    """What of a job that does not fit its schema can be checked further: its parts that nothing is wrong with.
+
+    `bad` are the key paths of its problems, `path` is the job's own. Items of lists keep their numbers.
+    """
+    bad = tuple(bad)
+
+    def is_good(where: str) -> bool:
+        return not any(one == where or one.startswith((f"{where}.", f"{where}[")) for one in bad)
+
+    good: dict[str, Any] = {}
+    for name, part in body.items() if isinstance(body, dict) else ():
+        here = f"{path}.{name}"
+        if is_good(here):
+            good[name] = part
+        elif name in {"source", "triggers", "parameters", "run"} and isinstance(part, dict):
+            good[name] = {key: member for key, member in part.items() if is_good(f"{here}.{key}")}
+        elif name in {"conditions", "notify"} and isinstance(part, list):
+            good[name] = [member if is_good(f"{here}[{at}]") else {} for at, member in enumerate(part)]
+    if not is_good(f"{path}.run.executor") or "run" not in good:
+        good.pop("run", None)
+    return good
