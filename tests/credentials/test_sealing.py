@@ -7,7 +7,7 @@ import os
 from pathlib import Path
 
 import pytest
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from headgate.api import CredentialError, SealingKey, read_key_file
@@ -16,6 +16,7 @@ from headgate.api import sealing as room
 KEY = SealingKey(bytes(range(32)))
 
 
+@settings(deadline=None)
 @given(plain=st.text(max_size=200), place=st.text(max_size=40))
 def test_what_is_sealed_opens_again(plain: str, place: str) -> None:
     assert KEY.open(KEY.seal(plain, bound_to=place), bound_to=place) == plain

@@ -121,6 +121,8 @@ class WebhookNotifier:
                 text = await response.content.read(_ANSWER)
                 response.close()  # the rest is not ours to read
                 self._judge(url, response, text)
+        except aiohttp.InvalidURL:
+            raise api.Refused(f"{_short(url)} has no host that can be looked up") from None
         except aiohttp.ClientConnectorError as error:
             if isinstance(error.os_error, AddressRefused):
                 raise api.Refused(f"{_short(url)}: {error.os_error}") from None
@@ -144,7 +146,10 @@ class WebhookNotifier:
 
 def _checked(options: Mapping[str, Any]) -> URL:
     """The block's URL; the schema says the same, yet the block may be older than the schema."""
-    url = URL(options["url"])
+    try:
+        url = URL(options["url"])
+    except ValueError:
+        raise api.Refused("the URL cannot be read as one") from None
     if url.scheme not in {"http", "https"} or not url.host or url.user is not None or url.password is not None:
         raise api.Refused("the URL must be https://host/… without a user")
     if url.scheme == "http" and not options.get("plain_http") and not _is_loopback(url.host):
