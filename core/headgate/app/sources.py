@@ -92,7 +92,7 @@ class Sources:
         """Put the commit's files at `path`, which does not exist yet."""
         mirror, source = await self._mirror(connection, repository, sha, ref)
         async with self._timed("checkout"):
-            await make_workspace(self._git, mirror, path, sha=sha, ref=ref, checkout=checkout, source=source)
+            await make_workspace(self._mirrors, mirror, path, sha=sha, ref=ref, checkout=checkout, source=source)
         return CheckedOut(url=source.url, commit=await asyncio.to_thread(history.commit, mirror, sha))
 
     async def _mirror(self, connection: str, repository: str, sha: str, ref: str | None) -> tuple[Mirror, CloneSource]:

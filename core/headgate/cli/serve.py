@@ -8,7 +8,7 @@ import typer
 
 from headgate.cli.endings import Ending, ExitCode
 from headgate.cli.invocation import Invocation
-from headgate.cli.output import note
+from headgate.cli.output import note, say
 
 app = typer.Typer()
 
@@ -38,4 +38,4 @@ def serve(
 
     from headgate.app import serve as serve_forever
 
-    uvloop.run(serve_forever(call.config, host=host, port=port))
+    uvloop.run(serve_forever(call.config, host=host, port=port, say=say))

@@ -1,0 +1,186 @@
+"""The main job end to end, over real parts: a push becomes a build that explains itself."""
+
+from __future__ import annotations
+
+import asyncio
+import time
+
+import pytest
+from git_server import checkout, commit, git, push
+from live import SECRET, FakeGitHub, Headgate
+
+from headgate.plugins import load_plugins  # noqa: F401 - fails early, with the reason, when nothing is installed
+
+CONFIG = """
+data: data
+jobs: [jobs.d]
+server: {host: 127.0.0.1}
+connections:
+  hub:
+    provider: github
+    base_url: HUB
+    webhook_secrets: [secret://env/HOOK]
+    credential: secret://env/TOKEN
+  plain:
+    provider: git
+    base_url: HUB
+    webhook_secrets: [secret://env/HOOK]
+    notify_token: secret://env/NOTIFY
+credential_stores: {env: {}}
+executors: {process: {}}
+"""
+
+JOBS = """
+jobs:
+  web-tests:
+    source: {connection: hub, repository: acme/web}
+    triggers:
+      push: {branches: [main]}
+      manual: {}
+    run:
+      timeout: 1m
+      credentials: {DEPLOY_TOKEN: secret://env/TOKEN}
+      steps:
+        - name: look
+          run: |
+            cat greeting.txt
+            echo "commit=$GIT_COMMIT branch=$BRANCH_NAME number=$BUILD_NUMBER"
+            echo "the token is $DEPLOY_TOKEN"
+        - name: slowly
+          run: for n in 1 2 3; do echo "line $n"; sleep 0.2; done
+    notify:
+      - commit_status: {}
+"""
+
+TOKEN = "ghp_0123456789abcdefghijKLMNOP"
+
+
+@pytest.fixture
+async def hub(tmp_path):
+    async with FakeGitHub(tmp_path / "hosted") as server:
+        yield server
+
+
+@pytest.fixture
+async def headgate(tmp_path, hub):
+    environment = {
+        "HEADGATE_SECRET_TOKEN": TOKEN,
+        "HEADGATE_SECRET_TOKEN_HOSTS": "127.0.0.1",
+        "HEADGATE_SECRET_NOTIFY": "a notify token",
+    }
+    server = Headgate(tmp_path / "headgate", CONFIG.replace("HUB", hub.url()), JOBS, environment)
+    yield server
+    server.close()
+
+
+async def test_a_push_to_github_becomes_a_reported_build_across_two_restarts(hub, headgate, tmp_path):
+    """Start, push, watch, report; stop, start, push, stop, start: everything is still there and nothing is built again."""
+    hub.create("acme/web")
+    hub.hook("acme/web", f"{headgate.url}/webhooks/hub")
+    tree = checkout(tmp_path / "tree")
+    await headgate.start()
+
+    first = commit(tree, {"greeting.txt": "hello\n"}, "First")
+    await push(tree, hub.url("acme/web"), "main")
+    streamed = await headgate.command("log", "-f", "web-tests#1")
+    (build,) = await headgate.finished(1)
+    assert (build["outcome"], build["sha"], build["trigger"]) == ("succeeded", first, "push")
+    for line in ("hello", f"commit={first} branch=main number=1", "line 3"):
+        assert line in streamed
+    assert TOKEN not in streamed
+    assert "the token is ***" in streamed
+
+    assert await headgate.stop() == 0
+    await headgate.start()
+    second = commit(tree, {"greeting.txt": "hello again\n"}, "Second")
+    await push(tree, hub.url("acme/web"), "main")
+    found = await headgate.finished(2)
+    assert [build["sha"] for build in found] == [first, second]
+    await _statuses(hub, second)
+
+    assert await headgate.stop() == 0
+    await headgate.start()
+    await asyncio.sleep(1)
+    assert [build["sha"] for build in await headgate.builds()] == [first, second]
+    for sha in (first, second):
+        states = [one["state"] for one in hub.statuses if one["sha"] == sha]
+        assert states[-1] == "success"
+        assert set(states[:-1]) <= {"pending"}
+        assert {one["context"] for one in hub.statuses} == {"headgate/web-tests"}
+    assert TOKEN not in headgate.output.read_text()
+    explained = await headgate.command("explain", found[0]["id"])
+    assert "web-tests" in explained
+    assert "main" in explained
+
+
+async def _statuses(hub, sha):
+    deadline = time.monotonic() + 20
+    while not any(one["sha"] == sha and one["state"] == "success" for one in hub.statuses):
+        assert time.monotonic() < deadline, hub.statuses
+        await asyncio.sleep(0.05)
+
+
+async def test_a_status_that_github_refuses_for_a_while_arrives_in_the_end(hub, headgate, tmp_path):
+    hub.create("acme/web")
+    hub.hook("acme/web", f"{headgate.url}/webhooks/hub")
+    hub.broken = 3
+    await headgate.start()
+    tree = checkout(tmp_path / "tree")
+    sha = commit(tree, {"greeting.txt": "hello\n"}, "First")
+    await push(tree, hub.url("acme/web"), "main")
+    await headgate.finished(1)
+    await _statuses(hub, sha)
+
+
+async def test_a_plain_git_server_and_its_hook_and_a_poll_build_a_push_once(hub, headgate, tmp_path):
+    """The shipped hook tells of the push, a poll sees it too, notifyCommit asks for another: one build."""
+    headgate.jobs.write_text(
+        """
+jobs:
+  app:
+    source: {connection: plain, repository: team/app}
+    triggers:
+      push: {}
+      poll: {every: 1s}
+    run:
+      steps: [{name: one, run: cat file.txt}]
+"""
+    )
+    bare = hub.create("team/app")
+    await headgate.start()
+    script = await headgate.command("hook-script")
+    hook = bare / "hooks" / "post-receive"
+    hook.write_text(script)
+    hook.chmod(0o755)
+    secret = tmp_path / "secret"
+    secret.write_text(SECRET)
+    git(bare, "config", "headgate.url", f"{headgate.url}/webhooks/plain")
+    git(bare, "config", "headgate.secretFile", str(secret))
+    git(bare, "config", "headgate.repository", "team/app")
+    tree = checkout(tmp_path / "tree")
+    shas = []
+    for number in range(3):
+        shas.append(commit(tree, {"file.txt": f"{number}\n"}, f"Commit {number}"))
+        await push(tree, hub.url("team/app"), "main")
+        await headgate.finished(number + 1)
+    await asyncio.sleep(2.5)
+    assert [build["sha"] for build in await headgate.builds()] == shas
+
+
+async def test_a_broken_job_file_takes_nothing_down_and_says_where_it_is_wrong(hub, headgate):
+    await headgate.start()
+    good = headgate.jobs.read_text()
+    headgate.jobs.write_text(good.replace("branches:", "brunches:"))
+    deadline = time.monotonic() + 10
+    while not (listed := await headgate.json("jobs")).get("problems"):
+        assert time.monotonic() < deadline
+        await asyncio.sleep(0.1)
+    assert [job["name"] for job in listed["items"]] == ["web-tests"], "the last good one stays in force"
+    checked = await headgate.command("check", code=2)
+    assert "jobs.yaml:6:14" in checked
+    assert "branches" in checked
+    headgate.jobs.write_text(good)
+    while (await headgate.json("jobs")).get("problems"):
+        assert time.monotonic() < deadline
+        await asyncio.sleep(0.1)
+    assert await headgate.builds() == [], "a reload starts no build"
