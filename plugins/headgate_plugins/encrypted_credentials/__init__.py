@@ -102,7 +102,7 @@ class EncryptedCredentials:
         return vaults.load(self._name, self._file, self._key_file)
 
     def _put(self, name: str, credential: api.Credential) -> api.CredentialSummary:
-        with vaults.locked(self._file):
+        with vaults.writing(self._file), vaults.locked(self._file):
             vault = self._load()
             key = self._sealing_key(vault, name)
             entries = vault.contents.credentials
@@ -134,7 +134,7 @@ class EncryptedCredentials:
         return api.read_key_file(self._key_file, create=self._create_key)
 
     def _remove(self, name: str) -> None:
-        with vaults.locked(self._file):
+        with vaults.writing(self._file), vaults.locked(self._file):
             vault = self._load()
             if name not in vault.contents.credentials:
                 raise self._missing(name, vault)
@@ -142,7 +142,7 @@ class EncryptedCredentials:
             vaults.write(self._file, Contents(credentials=left))
 
     def _rewrap(self) -> int:
-        with vaults.locked(self._file):
+        with vaults.writing(self._file), vaults.locked(self._file):
             vault = self._load()
             if closed := sorted(name for name in vault.contents.credentials if not vault.opens(name)):
                 raise api.CredentialError(f"nothing was changed, for these cannot be opened: {', '.join(closed)}")

@@ -143,6 +143,15 @@ def replace(source: Path, target: Path) -> None:
 
 
 @contextmanager
+def writing(file: Path) -> Iterator[None]:
+    """What the disk refuses while `file` changes, as a `CredentialError`; the file is then as it was."""
+    try:
+        yield
+    except OSError as error:
+        raise api.CredentialError(f"{file} cannot be written: {error.strerror or error}") from None
+
+
+@contextmanager
 def locked(file: Path, *, patience: float = _LOCK_PATIENCE) -> Iterator[None]:
     """Keep other writers (the server, a command, another thread) out; the lock dies with its holder.
 

@@ -285,7 +285,7 @@ async def test_a_write_that_fails_leaves_the_old_file_and_no_draft(
         raise OSError(28, "No space left on device")
 
     monkeypatch.setattr(os, "fsync", fail)
-    with pytest.raises(OSError, match="No space"):
+    with pytest.raises(CredentialError, match="cannot be written: No space"):
         await store.put("deploy", TEXT)
     assert (tmp_path / "credentials.json").read_bytes() == before
     assert sorted(path.name for path in tmp_path.iterdir()) == [

@@ -47,7 +47,7 @@ def test_the_socket_of_a_refused_address_is_never_made() -> None:
 )
 async def test_no_spelling_of_this_machine_is_connected_to(opened: Any, receiver: Any, news: Any, host: str) -> None:
     async with opened() as notifier:
-        with pytest.raises((Refused, Unavailable), match="may not be connected to|cannot be reached|no host"):
+        with pytest.raises((Refused, Unavailable), match=r"may not be connected to|cannot be reached|no host"):
             await notifier.tell(news(f"http://{host}:{receiver.port}/", plain_http=True), None)
     assert receiver.requests == []
 
