@@ -61,11 +61,13 @@ def packets(data: bytes) -> Iterator[bytes | None]:
 
 def read_advertisement(data: bytes) -> Advertisement:
     """The body of `GET …/info/refs?service=git-upload-pack`, in any protocol version. `ValueError` when it is none."""
-    lines = _complete(data)
-    if lines and lines[0].startswith(b"# service="):
-        del lines[0]
+    greeting = next(packets(data), None)
+    announced = greeting is not None and greeting.startswith(b"# service=")
+    lines = _complete(data, after=2 if announced else 0)
+    if not lines and announced:  # how an empty repository answers before version 2
+        return Advertisement(version=0, capabilities={})
     if not lines:
-        raise ValueError("the answer is empty")  # an empty repository is never this quiet
+        raise ValueError("the answer is empty")
     if lines and lines[0] == b"version 2":
         return Advertisement(version=2, capabilities=dict(_split(line) for line in lines[1:]))
     if lines and lines[0] == b"version 1":
@@ -105,9 +107,9 @@ def read_ls_refs(data: bytes) -> tuple[Listed, ...]:
     return tuple(refs)
 
 
-def _complete(data: bytes) -> list[bytes]:
-    """All lines; what does not end with a flush was cut off, and half a list looks like deleted branches."""
-    lines = list(packets(data))
+def _complete(data: bytes, *, after: int = 0) -> list[bytes]:
+    """All lines but the first `after`; what does not end with a flush was cut off, and half a list looks like deleted branches."""
+    lines = list(packets(data))[after:]
     if not lines or lines[-1] is not None:
         raise ValueError("the answer is cut off")
     return [line for line in lines if line is not None]
