@@ -6,6 +6,7 @@ https://git-scm.com/docs/http-protocol (the advertisement over HTTP).
 
 from __future__ import annotations
 
+import re
 from collections.abc import Iterator, Sequence
 from typing import Final
 
@@ -14,6 +15,7 @@ import msgspec
 FLUSH: Final = b"0000"
 DELIMITER: Final = b"0001"
 _HEADER = 4
+_HEX = re.compile(rb"[0-9a-fA-F]{4}")
 _AGENT = b"agent=headgate"
 
 
@@ -45,7 +47,10 @@ def packets(data: bytes) -> Iterator[bytes | None]:
     """
     position = 0
     while position < len(data):
-        size = int(data[position : position + _HEADER], 16)
+        header = data[position : position + _HEADER]
+        if not _HEX.fullmatch(header):
+            raise ValueError("a line has no length")
+        size = int(header, 16)
         if size < _HEADER:
             position += _HEADER
             yield None
