@@ -9,8 +9,11 @@ import uuid
 from pathlib import Path
 
 import pytest
+from build_desk import Desk
 
 from headgate.builds.processes import Processes
+from headgate.storage.database import open_database
+from headgate.storage.schema import migrate
 
 ENVIRONMENT = {"PATH": "/usr/local/bin:/usr/bin:/bin"}
 
@@ -41,6 +44,13 @@ class Marked:
                     found.append(int(place.name))
         return found
 
+    async def at_least(self, count, seconds=5.0):
+        """Wait until so many are there: some shells replace themselves by their last command, others do not."""
+        end = time.monotonic() + seconds
+        while len(self.pids()) < count:
+            assert time.monotonic() < end, f"{self.pids()}, not {count} processes after {seconds} s"
+            await asyncio.sleep(0.01)
+
     async def until(self, count, seconds=5.0):
         """Wait until exactly `count` are there."""
         end = time.monotonic() + seconds
@@ -55,3 +65,18 @@ def marked():
     yield mark
     for pid in mark.pids():
         os.kill(pid, 9)
+
+
+@pytest.fixture
+async def database(tmp_path):
+    url = f"sqlite+aiosqlite:///{tmp_path}/headgate.db"
+    migrate(url)
+    fatal = []
+    async with open_database(url, on_fatal=fatal.append) as database:
+        yield database
+    assert not fatal
+
+
+@pytest.fixture
+def desk(database, tmp_path):
+    return Desk(database, tmp_path)

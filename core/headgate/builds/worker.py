@@ -139,7 +139,7 @@ class Worker:
                 await self._give_up(await self._queue.abandoned())
             await self._claim(equipment)
             try:
-                async with asyncio.timeout(_LOOK):
+                async with asyncio.timeout(min(_LOOK, self._settings.lease)):
                     await self._awake.wait()
             except TimeoutError:
                 pass
