@@ -18,7 +18,7 @@ from aiohttp import web
 
 from headgate.api import Unreadable, read_plain_json
 from headgate.web.access import PERMISSIONS, Actor, Permission
-from headgate.web.problems import Refusal
+from headgate.web.problems import HEADERS, Refusal
 
 OPEN: Final = "open"
 """Declared instead of a permission by the few routes anybody may ask."""
@@ -179,7 +179,16 @@ def _query_arguments(shape: Any) -> Mapping[str, bool]:
     info = msgspec.inspect.type_info(shape)
     if not isinstance(info, msgspec.inspect.StructType):
         raise TypeError(f"{shape} is no Struct")
-    return {field.encode_name: isinstance(field.type, msgspec.inspect.IntType) for field in info.fields}
+    return {field.encode_name: _is_number(field.type) for field in info.fields}
+
+
+def _is_number(kind: msgspec.inspect.Type) -> bool:
+    """Whether an argument is a number, or a number that may be left out."""
+    if isinstance(kind, msgspec.inspect.Metadata):
+        return _is_number(kind.type)
+    if isinstance(kind, msgspec.inspect.UnionType):
+        return any(_is_number(one) for one in kind.types)
+    return isinstance(kind, msgspec.inspect.IntType)
 
 
 def read_body_as(body: bytes, shape: type[T]) -> T:
@@ -207,11 +216,7 @@ def json_reply(value: Any, *, status: int = 200, headers: Mapping[str, str] | No
     return web.Response(status=status, body=msgspec.json.encode(value), headers={**JSON_HEADERS, **(headers or {})})
 
 
-JSON_HEADERS: Final = {
-    "Content-Type": "application/json",
-    "Cache-Control": "no-store",
-    "X-Content-Type-Options": "nosniff",
-}
+JSON_HEADERS: Final = {**HEADERS, "Content-Type": "application/json"}
 
 
 def _is_admin(route: Route) -> bool:
