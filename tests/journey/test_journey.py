@@ -172,15 +172,15 @@ async def test_a_broken_job_file_takes_nothing_down_and_says_where_it_is_wrong(h
     good = headgate.jobs.read_text()
     headgate.jobs.write_text(good.replace("branches:", "brunches:"))
     deadline = time.monotonic() + 10
-    while not (listed := await headgate.json("jobs")).get("problems"):
+    while "brunches" not in (shown := await headgate.command("jobs")):
         assert time.monotonic() < deadline
         await asyncio.sleep(0.1)
-    assert [job["name"] for job in listed["items"]] == ["web-tests"], "the last good one stays in force"
+    assert "web-tests" in shown, "the last good one stays in force"
     checked = await headgate.command("check", code=2)
     assert "jobs.yaml:6:14" in checked
     assert "branches" in checked
     headgate.jobs.write_text(good)
-    while (await headgate.json("jobs")).get("problems"):
+    while "brunches" in await headgate.command("jobs"):
         assert time.monotonic() < deadline
         await asyncio.sleep(0.1)
     assert await headgate.builds() == [], "a reload starts no build"

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import asyncio
 import time
 from collections.abc import AsyncIterator, Mapping
 from contextlib import asynccontextmanager
@@ -74,8 +73,8 @@ class Sources:
         if known is not None and isinstance(known.provider, KnowsChangedPaths) and push.commits:
             return push, await known.provider.changed_paths(push)
         mirror, _ = await self._mirror(connection, path, push.after, push.ref)
-        commits = await asyncio.to_thread(history.changelog, mirror, push.before, push.after)
-        paths = await asyncio.to_thread(history.changed_paths, mirror, push.before, push.after)
+        commits = await history.changelog(mirror, push.before, push.after)
+        paths = await history.changed_paths(mirror, push.before, push.after)
         return replace(push, commits=commits or push.commits), paths
 
     async def resolve(self, connection: str, repository: str, ref: str | None) -> tuple[str, str]:
@@ -93,7 +92,7 @@ class Sources:
         mirror, source = await self._mirror(connection, repository, sha, ref)
         async with self._timed("checkout"):
             await make_workspace(self._mirrors, mirror, path, sha=sha, ref=ref, checkout=checkout, source=source)
-        return CheckedOut(url=source.url, commit=await asyncio.to_thread(history.commit, mirror, sha))
+        return CheckedOut(url=source.url, commit=await history.commit(mirror, sha))
 
     async def _mirror(self, connection: str, repository: str, sha: str, ref: str | None) -> tuple[Mirror, CloneSource]:
         """Our mirror with `sha` in it; a ref that is no branch and no tag (a change request's) is asked for by name."""
