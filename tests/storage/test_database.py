@@ -116,6 +116,23 @@ async def test_what_was_answered_survives_kill_9(url, fatal, attempt):
     assert all(len(delivery.body) == 2_000 for delivery in found.values())
 
 
+async def test_commits_are_synchronised_and_references_checked(database):
+    async def pragmas(conn):
+        names = ("journal_mode", "synchronous", "foreign_keys", "wal_autocheckpoint")
+        return [(await conn.exec_driver_sql(f"PRAGMA {name}")).scalar() for name in names]
+
+    full = 2
+    assert await database.writer.write(pragmas) == ["wal", full, 1, 0]
+
+
+async def test_an_error_does_not_carry_values_into_the_log(database, make_delivery):
+    new = make_delivery(body=b"a secret of the sender")
+    with pytest.raises(Exception, match="UNIQUE") as caught:
+        await database.writer.write(lambda conn: deliveries.record(conn, [new, new]))
+    assert "secret" not in str(caught.value)
+    assert new.delivery.id not in str(caught.value)
+
+
 async def test_a_missing_database_is_not_made_by_opening_it(tmp_path, fatal):
     with pytest.raises(StorageRefused, match=r"there is no database at .*run: headgate migrate"):
         async with open_database(f"sqlite+aiosqlite:///{tmp_path}/none.db", on_fatal=fatal.append):

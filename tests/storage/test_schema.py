@@ -83,6 +83,18 @@ def test_migrating_again_changes_nothing(url):
     assert dialect.file_of(url).read_bytes() == before
 
 
+def test_the_version_can_be_asked_while_somebody_writes(url):
+    """Negative control within: a second writer would have to wait."""
+    writing = sqlite3.connect(dialect.file_of(url), isolation_level=None)
+    writing.execute("BEGIN IMMEDIATE")
+    assert schema_version(url) == HEAD
+    second = sqlite3.connect(dialect.file_of(url), timeout=0)
+    with pytest.raises(sqlite3.OperationalError, match="locked"):
+        second.execute("BEGIN IMMEDIATE")
+    second.close()
+    writing.close()
+
+
 def test_only_the_owner_may_read_the_database(url):
     assert stat.S_IMODE(dialect.file_of(url).stat().st_mode) == 0o600
 

@@ -90,7 +90,7 @@ def file_of(url: str) -> Path:
 
 def sync_engine(url: str) -> sa.Engine:
     """For migrations: the same file through the standard library's driver, in explicit transactions."""
-    engine = sa.create_engine(_url(url, "sqlite+pysqlite"), connect_args=_arguments(), poolclass=sa.NullPool)
+    engine = sa.create_engine(_url(url, "sqlite+pysqlite"), poolclass=sa.NullPool, **_options())
     _configure(engine, ("journal_mode = WAL", "synchronous = FULL"), begin="BEGIN IMMEDIATE")
     return engine
 
@@ -98,7 +98,7 @@ def sync_engine(url: str) -> sa.Engine:
 def writer_engine(url: str) -> AsyncEngine:
     """One connection that writes and checkpoints."""
     engine = create_async_engine(
-        _url(url, "sqlite+aiosqlite"), connect_args=_arguments(), pool_size=1, max_overflow=0, pool_reset_on_return=None
+        _url(url, "sqlite+aiosqlite"), pool_size=1, max_overflow=0, pool_reset_on_return=None, **_options()
     )
     _configure(engine.sync_engine, _WRITER_PRAGMAS, begin="BEGIN IMMEDIATE")
     return engine
@@ -106,9 +106,7 @@ def writer_engine(url: str) -> AsyncEngine:
 
 def reader_engine(url: str) -> AsyncEngine:
     """A few connections that cannot write; each transaction sees one state of the database."""
-    engine = create_async_engine(
-        _url(url, "sqlite+aiosqlite"), connect_args=_arguments(), pool_size=READERS, max_overflow=0
-    )
+    engine = create_async_engine(_url(url, "sqlite+aiosqlite"), pool_size=READERS, max_overflow=0, **_options())
     _configure(engine.sync_engine, _READER_PRAGMAS, begin="BEGIN")
     return engine
 
@@ -125,9 +123,12 @@ def _url(url: str, driver: str) -> URL:
     return make_url(url).set(drivername=driver, database=str(file_of(url)))
 
 
-def _arguments() -> dict[str, Any]:
-    # isolation_level None: the driver begins no transaction of its own, we say BEGIN ourselves.
-    return {"isolation_level": None, "timeout": _BUSY_SECONDS, "cached_statements": 256}
+def _options() -> dict[str, Any]:
+    return {
+        "hide_parameters": True,  # an error's text must not carry a delivery's body into a log
+        # isolation_level None: the driver begins no transaction of its own, we say BEGIN ourselves.
+        "connect_args": {"isolation_level": None, "timeout": _BUSY_SECONDS, "cached_statements": 256},
+    }
 
 
 def _configure(engine: sa.Engine, pragmas: tuple[str, ...], *, begin: str) -> None:

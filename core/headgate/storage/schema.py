@@ -2,11 +2,10 @@
 
 from __future__ import annotations
 
+import contextlib
 import os
 import sqlite3
 from pathlib import Path
-
-import sqlalchemy as sa
 
 from headgate.storage import dialect
 from headgate.storage.errors import StorageRefused
@@ -43,22 +42,26 @@ def schema_version(url: str) -> str | None:
     file = dialect.file_of(url)
     if not file.exists() or file.stat().st_size == 0:
         return None
-    engine = dialect.sync_engine(url)
     try:
-        with engine.connect() as connection:
-            known = sa.inspect(connection).has_table("alembic_version")
-            version = connection.exec_driver_sql("SELECT version_num FROM alembic_version").scalar() if known else None
-    except sa.exc.DBAPIError as error:
-        reason = error.orig if isinstance(error.orig, sqlite3.Error) else error
-        raise StorageRefused(f"{file} cannot be read as a database: {reason}") from error
-    finally:
-        engine.dispose()
+        version = _version_in(file)
+    except sqlite3.Error as error:
+        raise StorageRefused(f"{file} cannot be read as a database: {error}") from error
     if version is not None and version > HEAD:
         raise StorageRefused(
             f"{file} has schema {version}, and this Headgate knows up to {HEAD}: "
             "a newer Headgate made it; start that one, or restore a backup"
         )
     return version
+
+
+def _version_in(file: Path) -> str | None:
+    """Without a write lock, so that it may be asked while a server runs."""
+    with contextlib.closing(sqlite3.connect(file)) as connection:
+        connection.execute("PRAGMA query_only = ON")
+        if not connection.execute("SELECT 1 FROM sqlite_master WHERE name = 'alembic_version'").fetchone():
+            return None
+        row = connection.execute("SELECT version_num FROM alembic_version").fetchone()
+        return str(row[0]) if row else None
 
 
 def _upgrade(url: str) -> None:
