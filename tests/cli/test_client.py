@@ -183,3 +183,14 @@ def test_jobs_shows_what_is_wrong_with_files_beside_the_jobs_in_force(headgate, 
     done = headgate("jobs", *scripted.call)
     assert done.stdout.splitlines()[1].split()[:3] == ["web-tests", "#12", "running"]
     assert done.stderr == "! jobs.d/web.yaml:7: there is no key depht\n"
+
+
+def test_explaining_a_commit_wants_it_in_full(headgate, scripted):
+    short = headgate("explain", "--job", "web-tests", "--commit", "abc", *scripted.call)
+    assert short.returncode == 2
+    assert "`git rev-parse abc`" in short.stderr
+    assert scripted.asked == []
+    scripted.json("GET", "/api/v1/explain", {"delivery": None, "build": None, "events": [], "builds": []})
+    never = headgate("explain", "--job", "web-tests", "--commit", "A" * 40, *scripted.call)
+    assert scripted.asked[0][1] == f"/api/v1/explain?job=web-tests&sha={'a' * 40}"
+    assert never.stdout == "  no event came of it\n"

@@ -152,6 +152,18 @@ def test_creation_and_deletion_are_said(capsys, before, after, said):
     assert said in printed(capsys, content)[2]
 
 
+def test_what_was_there_before_we_looked_is_not_called_created(capsys):
+    content = explanation()
+    content["events"][0]["transition"].update(before=None, generation=1, by_webhook=False)
+    assert "main: first seen at bbbb" in printed(capsys, content)[2]
+
+
+def test_a_folder_without_a_host_goes_by_its_connection(capsys):
+    content = explanation()
+    content["events"][0]["event"]["event"]["repository"] = {"host": "", "path": "app"}
+    assert "push main of acme:app" in printed(capsys, content)[1]
+
+
 def test_a_stranger_s_words_cannot_steer_the_terminal(capsys):
     hostile = api.Verdict(
         passed=False, rule="conditions.message", reason="no", compared={"message": "\x1b[2J\x1b]0;x\x07"}

@@ -10,7 +10,19 @@ import typer
 from headgate.cli.client import Client, client_of, segment
 from headgate.cli.endings import Ending, ExitCode
 from headgate.cli.invocation import Invocation
-from headgate.cli.output import ago, outcome, paint, plain, say, short_ref, short_sha, table, took, write_json
+from headgate.cli.output import (
+    ago,
+    outcome,
+    paint,
+    plain,
+    repository_name,
+    say,
+    short_ref,
+    short_sha,
+    table,
+    took,
+    write_json,
+)
 
 app = typer.Typer()
 
@@ -79,10 +91,9 @@ def _row(build: Mapping[str, Any]) -> tuple[str, ...]:
 
 def _show(build: Mapping[str, Any]) -> None:
     say(f"{paint(label(build), 'bold')}  {outcome(build)}  {plain(build['reason'])}")
-    repository = build["repository"]
     facts = {
         "id": build["id"],
-        "repository": f"{repository['host']}/{repository['path']}",
+        "repository": repository_name(build["repository"], build["connection"]),
         "ref": build["ref"],
         "commit": build["sha"],
         "by": build["trigger"],
@@ -97,6 +108,6 @@ def _show(build: Mapping[str, Any]) -> None:
             say(f"  {paint(f'{plain(name):<12}', 'dim')}{plain(str(value))}")
     for step in build["steps"]:
         code = "" if step["exit_code"] in {None, 0} else f"exit {step['exit_code']}"
-        status = outcome({"outcome": step["status"]})
-        say(f"  {status:<12} {plain(step['name'])}  {took(step['started_at'], step['finished_at'])}  {code}".rstrip())
+        status = outcome({"outcome": step["status"]}) + " " * (10 - len(step["status"]))
+        say(f"  {status}  {plain(step['name'])}  {took(step['started_at'], step['finished_at'])}  {code}".rstrip())
     say(f"  why: headgate explain {label(build)}    log: headgate log {label(build)}")

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from typing import Annotated
 
 import typer
@@ -14,6 +15,8 @@ from headgate.cli.invocation import Invocation
 from headgate.cli.output import write_json
 
 app = typer.Typer()
+
+_FULL_SHA = re.compile(r"[0-9a-fA-F]{40}|[0-9a-fA-F]{64}", re.ASCII)
 
 
 @app.command()
@@ -37,7 +40,13 @@ def explain(
         else:
             explanation = client.get(f"builds/{segment(find_build(client, what)['id'])}/explain")
     elif what is None and job is not None and commit is not None:
-        explanation = client.get("explain", {"job": job, "sha": commit})
+        if not _FULL_SHA.fullmatch(commit):
+            raise Ending(
+                f"{commit} is no full commit id",
+                code=ExitCode.INPUT,
+                hint=f"`git rev-parse {commit}` may say it in full",
+            )
+        explanation = client.get("explain", {"job": job, "sha": commit.lower()})
     else:
         raise Ending(
             "one thing can be explained at a time",

@@ -8,7 +8,7 @@ from typing import Any, Final
 
 from headgate.cli.builds import label
 from headgate.cli.deliveries import state_word
-from headgate.cli.output import ago, outcome, paint, plain, say, short_ref, short_sha
+from headgate.cli.output import ago, outcome, paint, plain, repository_name, say, short_ref, short_sha
 
 _LONG: Final = 160
 """Characters of one compared value; `--json` has all of them."""
@@ -52,11 +52,11 @@ def _print_delivery(record: Mapping[str, Any]) -> None:
 def _print_event(record: Mapping[str, Any]) -> None:
     event = record["event"]
     repository = event.get("repository")
-    where = f" of {repository['host']}/{repository['path']}" if repository else ""
+    where = f" of {repository_name(repository, record['connection'])}" if repository else ""
     ref = f" {short_ref(event['ref'])}" if event.get("ref") else ""
     told = [f"{name} {event[name]}" for name in _SUBJECTS if event.get(name) not in {None, ""}]
     beside = paint(plain(f"  seen by {record['observer']}" + "".join(f", {fact}" for fact in told)), "dim")
-    say(f"  {paint(plain(str(event['type']).replace('_', ' ')), 'bold')}{ref}{plain(where)}{beside}")
+    say(f"  {paint(plain(str(event['type']).replace('_', ' ')), 'bold')}{ref}{where}{beside}")
 
 
 def _print_transition(transition: Mapping[str, Any] | None) -> None:
@@ -69,7 +69,8 @@ def _print_transition(transition: Mapping[str, Any] | None) -> None:
     before, after = transition["before"], transition["after"]
     move = f"{short_sha(before)} → {short_sha(after)}"
     if before is None:
-        move = f"created at {short_sha(after)}"
+        first_look = transition["generation"] == 1 and not transition["by_webhook"]
+        move = f"{'first seen' if first_look else 'created'} at {short_sha(after)}"
     elif after is None:
         move = f"deleted at {short_sha(before)}"
     say(

@@ -119,6 +119,12 @@ def outcome(build: Mapping[str, Any]) -> str:
     return paint(word, _OUTCOME_TONES[word]) if word in _OUTCOME_TONES else plain(word)
 
 
+def repository_name(repository: Mapping[str, Any], connection: str | None) -> str:
+    """`github.com/acme/web`; a folder on the server's disk has no host and goes by its connection: `mine:app`."""
+    host, path = repository["host"], repository["path"]
+    return plain(f"{host}/{path}" if host else f"{connection or '?'}:{path}")
+
+
 def short_sha(sha: str | None) -> str:
     """The first ten digits, or `-`."""
     return plain(sha[:10]) if sha else "-"
