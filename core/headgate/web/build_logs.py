@@ -13,7 +13,7 @@ from headgate.api import NotFound, State
 from headgate.storage import builds
 from headgate.storage.database import Database
 from headgate.web.ports import Logs
-from headgate.web.problems import Refusal
+from headgate.web.problems import HEADERS, Refusal
 from headgate.web.routes import Call, Reply, Route
 from headgate.web.shapes import Closed, LogEvent
 from headgate.web.sse import ServerEvent, Streams
@@ -41,13 +41,7 @@ def log_routes(*, database: Database, logs: Logs, streams: Streams) -> tuple[Rou
             return await follow_log(call)
         build_id = call.path["build"]
         await check_build(build_id)
-        response = web.StreamResponse(
-            headers={
-                "Content-Type": "text/plain; charset=utf-8",
-                "Cache-Control": "no-store",
-                "X-Content-Type-Options": "nosniff",  # a build may write HTML
-            }
-        )
+        response = web.StreamResponse(headers={**HEADERS, "Content-Type": "text/plain; charset=utf-8"})
         await response.prepare(call.request)
         query: LogQuery = call.query
         reader, first, more = logs.reader(build_id), query.start, True

@@ -14,7 +14,7 @@ from headgate.plugins import PluginReport
 from headgate.telemetry.metrics import Metrics
 from headgate.web.limits import check_encoding, read_body
 from headgate.web.ports import Connection
-from headgate.web.problems import Refusal
+from headgate.web.problems import HEADERS, Refusal
 from headgate.web.routes import Call, Method, Reply, Route, check_route, json_reply
 from headgate.web.shapes import (
     Closed,
@@ -35,9 +35,8 @@ ANSWER_WITHIN: Final = 30.0
 
 _METHODS: Final = frozenset(get_args(Method))
 _SANDBOX: Final = {
-    "X-Content-Type-Options": "nosniff",
+    **HEADERS,
     "Content-Security-Policy": "default-src 'none'; style-src 'unsafe-inline'; img-src data:; sandbox",
-    "Cache-Control": "no-store",
 }
 """What a plugin answers is shown by browsers without any of our rights."""
 

@@ -32,6 +32,9 @@ log = structlog.get_logger(__name__)
 
 CONTENT_TYPE = "application/problem+json"
 
+HEADERS = {"Server": "headgate", "Cache-Control": "no-store", "X-Content-Type-Options": "nosniff"}
+"""On every answer: nobody needs our versions, nothing may be kept by others, nothing guessed to be HTML."""
+
 RETRY_AFTER = 5
 """Seconds we ask a sender to wait when the queue of writes or the disk is full."""
 
@@ -112,8 +115,8 @@ def problem(status: int, detail: str, *, instance: str, headers: Mapping[str, st
         detail=detail,
         instance=instance[:_MAX_INSTANCE].encode(errors="replace").decode(),
     )
-    given = {"Content-Type": CONTENT_TYPE, "Cache-Control": "no-store", "X-Content-Type-Options": "nosniff"}
-    return web.Response(status=status, body=msgspec.json.encode(shape), headers={**given, **(headers or {})})
+    given = {**HEADERS, "Content-Type": CONTENT_TYPE, **(headers or {})}
+    return web.Response(status=status, body=msgspec.json.encode(shape), headers=given)
 
 
 _MAX_INSTANCE = 512

@@ -253,6 +253,4 @@ _MALFORMED: Final[Mapping[int, str]] = {
     500: "Something broke on our side; the server's log says what.",
 }
 
-_TOO_SLOW: Final = (
-    b"HTTP/1.1 408 Request Timeout\r\nConnection: close\r\nContent-Length: 0\r\nContent-Type: text/plain\r\n\r\n"
-)
+_TOO_SLOW: Final = b"HTTP/1.1 408 Request Timeout\r\nServer: headgate\r\nConnection: close\r\nContent-Length: 0\r\nContent-Type: text/plain\r\n\r\n"

@@ -13,6 +13,8 @@ from typing import Any
 import msgspec
 from aiohttp import web
 
+from headgate.web.problems import HEADERS
+
 HEARTBEAT = 15.0
 """Seconds of silence after which a comment is sent, so that proxies keep the connection and we notice a dead one."""
 
@@ -38,10 +40,9 @@ class Streams:
         """Send events, as they come in batches, until they or the client end; the iterator is closed either way."""
         response = web.StreamResponse(
             headers={
+                **HEADERS,
                 "Content-Type": "text/event-stream",
-                "Cache-Control": "no-store",
                 "X-Accel-Buffering": "no",  # nginx would hold the lines back
-                "X-Content-Type-Options": "nosniff",
             }
         )
         task = asyncio.current_task()

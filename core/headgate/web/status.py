@@ -8,7 +8,7 @@ from aiohttp import web
 
 from headgate.telemetry.health import Health, HealthReport
 from headgate.telemetry.metrics import CONTENT_TYPE, Metrics
-from headgate.web.problems import Refusal
+from headgate.web.problems import HEADERS, Refusal
 from headgate.web.routes import JSON_HEADERS, OPEN, Call, Reply, Route, json_reply
 from headgate.web.shapes import ComponentStatus, Liveness, Readiness, WhoAmI
 
@@ -31,7 +31,7 @@ def status_routes(
         return json_reply(health.report())
 
     async def expose(_: Call) -> web.Response:
-        return web.Response(body=metrics.exposition(), headers={"Content-Type": CONTENT_TYPE})
+        return web.Response(body=metrics.exposition(), headers={**HEADERS, "Content-Type": CONTENT_TYPE})
 
     async def who_am_i(call: Call) -> web.Response:
         if call.actor is None:
