@@ -9,6 +9,7 @@ import sqlite3
 
 import pytest
 import sqlalchemy as sa
+from sqlalchemy.ext.asyncio import AsyncTransaction
 
 from headgate.storage import deliveries, dialect, writer
 from headgate.storage.database import open_database
@@ -76,7 +77,25 @@ async def test_what_waits_together_is_one_call_and_one_transaction(database, mak
     assert begun == 1
 
 
-async def test_an_answer_comes_only_after_the_commit(database, url, make_delivery, monkeypatch):
+async def test_no_answer_comes_while_the_commit_takes_its_time(database, make_delivery, monkeypatch):
+    """The disk is slow: the caller waits, however long it takes."""
+    commit, reached, go_on = AsyncTransaction.commit, asyncio.Event(), asyncio.Event()
+
+    async def slow(transaction):
+        reached.set()
+        await go_on.wait()
+        await commit(transaction)
+
+    monkeypatch.setattr(AsyncTransaction, "commit", slow)
+    caller = asyncio.create_task(database.writer.add(deliveries.record, make_delivery()))
+    await reached.wait()
+    finished, _ = await asyncio.wait([caller], timeout=0.05)
+    assert not finished
+    go_on.set()
+    await caller
+
+
+async def test_an_answer_comes_only_after_the_commit(database, url, make_delivery):
     """Another program looks into the file at the moment each caller is answered."""
     seen = []
 
@@ -88,19 +107,25 @@ async def test_an_answer_comes_only_after_the_commit(database, url, make_deliver
     assert seen == [5] * 5
 
 
-async def test_an_answer_before_the_commit_would_be_seen(url, make_delivery, fatal):
-    """Negative control of the test above: a unit that answers by itself is early, and the file shows it."""
-    early = []
+async def test_an_answer_before_the_commit_would_be_seen(database, url, make_delivery, monkeypatch):
+    """Negative control of the test above: a writer that answers as soon as the rows are in is found out."""
+    run, commit, answered = writer._run, AsyncTransaction.commit, asyncio.Event()
 
-    async def answers_too_soon(conn):
-        result = await deliveries.record(conn, [make_delivery()])
-        early.append(committed(url))
-        return result
+    async def run_and_answer(connection, call):
+        answers = await run(connection, call)
+        for answer in answers:
+            writer._answer(*answer)
+        return answers
 
-    async with open_database(url, on_fatal=fatal.append) as database:
-        await database.writer.write(answers_too_soon)
-        assert early == [0]
-        assert committed(url) == 1
+    async def slow(transaction):
+        await answered.wait()
+        await commit(transaction)
+
+    monkeypatch.setattr(writer, "_run", run_and_answer)
+    monkeypatch.setattr(AsyncTransaction, "commit", slow)
+    await database.writer.add(deliveries.record, make_delivery())
+    assert committed(url) == 0
+    answered.set()
 
 
 async def test_a_raising_unit_harms_no_other_of_its_group(database, make_delivery):
