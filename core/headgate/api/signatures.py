@@ -76,9 +76,9 @@ def check_standard_webhooks(
         raise Unauthenticated("the connection has no webhook secret")
     if not message_id or not timestamp or not signatures:
         raise Unauthenticated("webhook-id, webhook-timestamp or webhook-signature is missing, empty or doubled")
-    if not (
-        message_id.isascii() and timestamp.isascii() and timestamp.isdecimal() and len(timestamp) <= _TIMESTAMP_DIGITS
-    ):
+    known_form = timestamp.isascii() and timestamp.isdecimal() and len(timestamp) <= _TIMESTAMP_DIGITS
+    # A leading zero would be another text than was signed, and yet the same number.
+    if not (message_id.isascii() and known_form and timestamp == str(int(timestamp))):
         raise Unauthenticated("webhook-id or webhook-timestamp has another form")
     if abs(now.timestamp() - int(timestamp)) > STANDARD_WEBHOOKS_TOLERANCE.total_seconds():
         raise Unauthenticated("webhook-timestamp is more than five minutes off; check both clocks")

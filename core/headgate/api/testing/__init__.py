@@ -1,0 +1,55 @@
+"""The conformance kit: contract test classes that a plugin subclasses in a few lines; not a test runner of its own.
+
+```python
+class TestSourcehut(ProviderContract):
+    kind = PROVIDER
+    body = PUSH
+    signature_headers = ("x-payload-signature",)
+
+    def headers(self, body, secret, at):
+        return {"x-webhook-event": "repo:update", "x-payload-signature": sign(body, secret)}
+```
+
+A protection is only shown by what it keeps out, so most of these tests spoil a good delivery in one place.
+"""
+
+from __future__ import annotations
+
+from headgate.api.testing.executors import ExecutorContract, PlainBench
+from headgate.api.testing.kit import (
+    NOW,
+    ContractHost,
+    check_event,
+    check_schema,
+    mutated,
+    no_sockets,
+    sample_build,
+    sample_events,
+    sample_subject,
+    with_durations,
+)
+from headgate.api.testing.notifiers import NotifierContract
+from headgate.api.testing.providers import ProviderContract
+from headgate.api.testing.rules import ConditionContract, RuleContract, TriggerContract
+from headgate.api.testing.stores import CredentialStoreContract
+
+__all__ = [
+    "NOW",
+    "ConditionContract",
+    "ContractHost",
+    "CredentialStoreContract",
+    "ExecutorContract",
+    "NotifierContract",
+    "PlainBench",
+    "ProviderContract",
+    "RuleContract",
+    "TriggerContract",
+    "check_event",
+    "check_schema",
+    "mutated",
+    "no_sockets",
+    "sample_build",
+    "sample_events",
+    "sample_subject",
+    "with_durations",
+]
