@@ -203,6 +203,13 @@ def test_a_scoped_redactor_masks_its_own_secrets_and_those_of_the_wider_one_also
     assert wide.redact("build-secret") == "build-secret"
 
 
+def test_a_build_that_brings_nothing_new_costs_nothing_new() -> None:
+    wide = Redactor()
+    wide.add("global-one")
+    assert wide.scoped(["global-one"]).patterns() is wide.patterns()
+    assert wide.scoped(["another"]).patterns() is not wide.patterns()
+
+
 def test_add_says_when_a_secret_is_too_short_to_be_masked() -> None:
     redactor = Redactor()
     assert not redactor.add("abc")

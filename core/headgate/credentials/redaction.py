@@ -37,7 +37,7 @@ class Redactor:
     def add(self, secret: str) -> bool:
         """From now on mask `secret` and its forms; false when it is too short (under 4 bytes) or only blanks."""
         found = forms(secret)
-        if not found <= self._forms:
+        if not self._masks(found):
             with self._adding:
                 self._forms |= found
         return bool(found)
@@ -71,11 +71,16 @@ class Redactor:
 
     def patterns(self) -> _Patterns:
         """What to look for now; made anew only after a secret was added."""
+        if self._within is not None and not self._forms:
+            return self._within.patterns()  # most builds bring nothing of their own: one automaton serves them all
         sources, (made_of, patterns) = tuple(self._sources()), self._made
         if len(sources) != len(made_of) or not all(map(operator.is_, sources, made_of)):
             patterns = _Patterns(sorted(frozenset().union(*sources)))
             self._made = sources, patterns
         return patterns
+
+    def _masks(self, found: frozenset[bytes]) -> bool:
+        return found <= self._forms or (self._within is not None and self._within._masks(found))  # noqa: SLF001 - another of our own kind
 
     def _sources(self) -> Iterator[frozenset[bytes]]:
         yield self._forms

@@ -117,9 +117,10 @@ def waiting(key_file: Path) -> Path:
 
 
 def write(file: Path, contents: Contents) -> None:
-    """Replace the file whole and durably; a crash leaves the old one or the new one."""
-    draft = file.with_name(f".{file.name}.{os.urandom(4).hex()}")
+    """Replace the file whole and durably, under the lock; a crash leaves the old one or the new one."""
+    draft = file.with_name(f".{file.name}.draft")  # one name: what a crash left is written over
     text = msgspec.json.format(msgspec.json.encode(contents, order="sorted"), indent=2) + b"\n"
+    draft.unlink(missing_ok=True)
     descriptor = os.open(draft, os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_CLOEXEC, 0o600)
     try:
         with os.fdopen(descriptor, "wb") as target:

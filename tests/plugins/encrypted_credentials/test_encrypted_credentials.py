@@ -6,6 +6,7 @@ import asyncio
 import contextlib
 import json
 import os
+import signal
 import subprocess
 import sys
 from collections.abc import AsyncIterator, Callable
@@ -245,9 +246,30 @@ def test_several_processes_that_write_at_once_lose_nothing(tmp_path: Path) -> No
     found = entries(tmp_path)
     assert len(found) == 3 * 8 + 1
     assert found["shared"]["version"] == 3 * 8
-    assert not [
-        path for path in tmp_path.iterdir() if path.name.startswith(".credentials.json.") and path.suffix != ".lock"
+    assert sorted(path.name for path in tmp_path.iterdir()) == [
+        ".credentials.json.lock",
+        "credentials.json",
+        "credentials.key",
     ]
+
+
+async def test_killed_in_the_middle_of_writing_the_file_is_whole_and_writable(
+    store: EncryptedCredentials, tmp_path: Path
+) -> None:
+    """Each time another writer is killed -9 a little later; what was answered before is always there."""
+    await store.put("kept", TOKEN)
+    endless = WRITER.replace("range(8)", "range(10**6)")
+    for number in range(8):
+        writer = subprocess.Popen([sys.executable, "-c", endless, tmp_path, f"w{number}"])
+        async with asyncio.timeout(30):
+            while f"w{number}-{number}" not in entries(tmp_path):
+                await asyncio.sleep(0.003)
+        writer.kill()
+        assert writer.wait() == -signal.SIGKILL
+        assert await store.get("kept") == TOKEN
+        assert await store.get(f"w{number}-{number}")
+        await store.put(f"after-{number}", TEXT)
+    assert len(list(tmp_path.iterdir())) <= 4
 
 
 async def test_control_without_the_lock_writes_are_lost(
