@@ -5,6 +5,7 @@ Source: https://docs.github.com/en/rest/using-the-rest-api/getting-started-with-
 
 from __future__ import annotations
 
+import base64
 import json
 from collections.abc import Mapping
 from dataclasses import dataclass
@@ -175,7 +176,10 @@ def _json(content: bytes) -> Any:
 def _authorization(credential: api.Credential | None) -> dict[str, str]:
     if credential is None:
         return {}
+    secret = credential.text().reveal()
+    if not secret.isprintable():
+        raise api.CredentialError("the credential holds a line break or another character no header can carry")
     if credential.type == "user_password":
-        login = aiohttp.BasicAuth(credential.fields["username"].reveal(), credential.text().reveal(), encoding="utf-8")
-        return {"Authorization": login.encode()}
-    return {"Authorization": f"Bearer {credential.text().reveal()}"}
+        login = f"{credential.fields['username'].reveal()}:{secret}"
+        return {"Authorization": "Basic " + base64.b64encode(login.encode()).decode()}
+    return {"Authorization": f"Bearer {secret}"}

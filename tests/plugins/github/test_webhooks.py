@@ -1,0 +1,107 @@
+"""What GitHub's webhooks mean: payloads of our own, written after the documentation, beside their goldens."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+from urllib.parse import urlencode
+
+import msgspec
+import pytest
+from syrupy.extensions.json import JSONSnapshotExtension
+
+from headgate import api
+from headgate.api.testing import NOW, check_event
+from headgate_plugins import github
+
+PAYLOADS = sorted(Path(__file__).parent.joinpath("payloads").glob("*.json"))
+KIND = next(iter(github.headgate_providers()))
+
+
+def delivery(event, body, *, content_type="application/json"):
+    return api.Delivery(
+        id="d",
+        connection="c",
+        received_at=NOW,
+        headers=(("x-github-event", event), ("content-type", content_type)),
+        body=body,
+    )
+
+
+def read(name, **changes):
+    path = Path(__file__).parent / "payloads" / f"{name}.json"
+    payload = json.loads(path.read_text()) | changes
+    return KIND.read(delivery(name.partition("--")[0], json.dumps(payload).encode()))
+
+
+@pytest.mark.parametrize("path", PAYLOADS, ids=lambda path: path.stem)
+def test_each_payload_means_what_its_golden_says(path, snapshot):
+    reading = KIND.read(delivery(path.stem.partition("--")[0], path.read_bytes()))
+    if isinstance(reading, api.Parsed):
+        for event in reading.events:
+            check_event(event, KIND)
+    assert json.loads(msgspec.json.encode(reading)) == snapshot(extension_class=JSONSnapshotExtension)
+
+
+def test_a_form_says_the_same_as_json():
+    body = Path(__file__).parent.joinpath("payloads", "push--moved.json").read_bytes()
+    form = urlencode({"payload": body.decode()}).encode()
+    from_form = KIND.read(delivery("push", form, content_type="application/x-www-form-urlencoded; charset=utf-8"))
+    assert from_form == KIND.read(delivery("push", body))
+
+
+@pytest.mark.parametrize(
+    "form", [b"", b"payload=%7B%7D&payload=%7B%7D", b"other=1", b"payload", b"\xff=1", b"a=1&" * 20]
+)
+def test_a_form_without_exactly_one_payload_is_unreadable(form):
+    with pytest.raises(api.Unreadable):
+        KIND.read(delivery("push", form, content_type="application/x-www-form-urlencoded"))
+
+
+def test_commits_are_complete_only_when_the_list_ends_at_the_new_head():
+    complete = {}
+    for name in ("moved", "created", "forced", "cut_list", "nothing_new"):
+        (push,) = read(f"push--{name}").events
+        complete[name] = push.commits_complete
+    assert complete == {"moved": True, "created": False, "forced": False, "cut_list": False, "nothing_new": False}
+
+
+def test_a_full_list_of_2048_commits_is_not_believed_to_be_all():
+    payload = json.loads(Path(__file__).parent.joinpath("payloads", "push--moved.json").read_text())
+    for count, complete in ((2047, True), (2048, False)):
+        (push,) = read("push--moved", commits=[payload["commits"][0]] * (count - 1) + [payload["commits"][1]]).events
+        assert (len(push.commits), push.commits_complete) == (count, complete)
+
+
+def test_a_commit_without_its_lists_has_unknown_paths():
+    (push,) = read("push--moved", commits=[{"id": "c3" * 20, "message": "m"}]).events
+    assert push.commits[0].paths is None
+
+
+@pytest.mark.parametrize(
+    "changes",
+    [
+        {"ref": 7},
+        {"before": "a1"},
+        {"after": "g" * 40},
+        {"before": "0" * 40, "after": "0" * 40},
+        {"repository": {"full_name": "../etc"}},
+        {"repository": {"full_name": "a/b", "html_url": "https://[/"}},
+        {"repository": {}},
+        {"commits": [{"id": "short"}]},
+    ],
+)
+def test_a_push_that_cannot_be_meant_is_unreadable(changes):
+    with pytest.raises(api.Unreadable):
+        read("push--moved", **changes)
+
+
+def test_a_delivery_without_its_event_header_is_unreadable():
+    nameless = msgspec.structs.replace(delivery("push", b"{}"), headers=())
+    with pytest.raises(api.Unreadable, match="X-GitHub-Event"):
+        KIND.read(nameless)
+
+
+def test_an_older_payload_names_its_repository_by_owner_and_name():
+    (push,) = read("push--moved", repository={"name": "Web", "owner": {"name": "Acme"}}).events
+    assert push.repository == api.Repository(host="github.com", path="Acme/Web")
