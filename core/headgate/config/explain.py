@@ -184,7 +184,7 @@ class Explaining:
         if say is not None:
             return say(argument, value), hint
         if error.validator is None:
-            return "nothing may stand here", hint
+            return f"{found(value)} must not stand here", None
         if error.validator == "not":
             names = argument.get("required", []) if isinstance(argument, dict) else []
             return (_exclusion(names) if len(names) > 1 else "this is not allowed"), hint
@@ -284,7 +284,8 @@ def _missing(error: Error) -> list[str]:
 def _branches(error: Error) -> list[list[Error]]:
     branches: dict[Any, list[Error]] = {}
     for inner in error.context or ():
-        branches.setdefault(inner.relative_schema_path[0], []).append(inner)
+        # The branch `false` has no path of its own.
+        branches.setdefault(next(iter(inner.relative_schema_path), None), []).append(inner)
     return list(branches.values())
 
 

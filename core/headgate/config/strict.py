@@ -2,11 +2,11 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Mapping
 from typing import Any, TypeAlias
 
 from jsonschema import Draft202012Validator
-from jsonschema.exceptions import ValidationError
+from jsonschema.exceptions import FormatError
 from jsonschema.validators import extend
 
 from headgate.config.formats import Formats
@@ -14,18 +14,24 @@ from headgate.config.formats import Formats
 Strict: TypeAlias = Any
 """A validator as `jsonschema.protocols.Validator` describes it."""
 
+_TYPES = Draft202012Validator.TYPE_CHECKER.redefine(
+    "integer", lambda _, value: isinstance(value, int) and not isinstance(value, bool)
+)
+_VALIDATOR: Any = extend(Draft202012Validator, type_checker=_TYPES)  # type: ignore[no-untyped-call]  # jsonschema's lack
+
 
 def strict_validator(schema: Mapping[str, Any], formats: Formats) -> Strict:
     """A validator for `schema`, whose errors jsonschema words and `headgate.config.explain` words better."""
+    return _VALIDATOR(schema, format_checker=_FormatCheck(formats))
 
-    def check_format(_: Any, name: object, instance: object, __: object) -> Iterator[ValidationError]:
-        if isinstance(instance, str) and (fault := formats.fault(name, instance)):
-            yield ValidationError(fault.message)
 
-    types = Draft202012Validator.TYPE_CHECKER.redefine(
-        "integer", lambda _, value: isinstance(value, int) and not isinstance(value, bool)
-    )
-    kind: Any = extend(  # type: ignore[no-untyped-call]  # jsonschema does not say its types here
-        Draft202012Validator, {"format": check_format}, type_checker=types
-    )
-    return kind(schema)
+class _FormatCheck:
+    """What jsonschema asks about formats: the one method of its `FormatChecker` that it calls."""
+
+    def __init__(self, formats: Formats) -> None:
+        self._formats = formats
+
+    def check(self, instance: object, name: str) -> None:
+        """Raises `FormatError` when a text is not of the format."""
+        if isinstance(instance, str) and (fault := self._formats.fault(name, instance)):
+            raise FormatError(fault.message)
