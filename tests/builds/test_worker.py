@@ -139,6 +139,41 @@ async def test_a_lease_that_cannot_be_renewed_ends_the_build_before_it_runs_out(
         await marked.until(0)
 
 
+async def test_a_lease_keeper_that_breaks_ends_the_build(desk, marked, monkeypatch):
+    """Whatever goes wrong while renewing, a build does not go on without a lease."""
+    desk.lease = 0.6
+    build_id = await desk.plan("echo ready; sleep 300", environment=dict([marked.mark.split("=")]))
+    async with desk.at_work() as worker:
+        await desk.until_said(build_id, "ready")
+
+        async def broken(*_):
+            raise ZeroDivisionError
+
+        monkeypatch.setattr(worker._queue, "renew", broken)
+        await marked.until(0)
+
+
+async def test_a_stopping_server_cuts_always_steps_short(desk, marked):
+    build_id = await desk.plan(
+        "echo ready; sleep 300",
+        api.Step(name="clean", run="echo cleaning; sleep 300", always=True),
+        retries=1,
+        environment=dict([marked.mark.split("=")]),
+    )
+    worker = desk.worker()
+    task = asyncio.create_task(worker.run())
+    await desk.until_said(build_id, "ready")
+    await worker.cancel(build_id, "enough")
+    await desk.until_said(build_id, "cleaning")
+    began = time.monotonic()
+    await worker.drain(0)
+    await task
+    assert time.monotonic() - began < 5
+    assert marked.pids() == []
+    build = await desk.get(build_id)
+    assert (build.outcome, build.reason) == (api.Outcome.CANCELLED, "enough"), "asked to end, so not tried again"
+
+
 async def test_while_the_lease_is_renewed_nobody_gives_the_build_up(desk):
     desk.lease = 1.0
     build_id = await desk.plan("sleep 2.5")
@@ -322,7 +357,7 @@ async def test_isolation_is_shown_and_holds(desk):
     (desk.folder / "config.yaml").write_text("x")
     build_id = await desk.plan(
         f"test ! -e {desk.folder}/headgate.db; test ! -e {desk.folder}/config.yaml; echo kept > ~/file; echo kept > /tmp/file",
-        "cat ~/file /tmp/file $TMPDIR/file; python3 -c 'print(1)'; test $PPID -lt 10",
+        "cat ~/file /tmp/file $TMPDIR/file; test $TMPDIR = /tmp; python3 -c 'print(1)'; test $PPID -lt 10",
     )
     async with desk.at_work():
         build = await desk.until(build_id)

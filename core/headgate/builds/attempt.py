@@ -30,7 +30,7 @@ from headgate.credentials.references import Secrets
 from headgate.routing.planning import password_binding
 from headgate.storage import builds, events
 from headgate.storage.database import Database
-from headgate.storage.errors import Busy, StorageError, StorageFull
+from headgate.storage.errors import Busy, StorageFull
 from headgate.telemetry.metrics import Metrics
 
 ALWAYS_SECONDS = 60.0
@@ -283,6 +283,12 @@ class Attempt:
 
     async def _keep_lease(self) -> None:
         """Renew it three times a lease; a build whose lease cannot be kept is ended before another may have it."""
+        try:
+            await self._renew_for_ever()
+        except Exception as error:  # noqa: BLE001 - whatever it is: without a lease the build must not go on
+            self.stop("fenced", f"the lease could not be renewed: {error!r}")
+
+    async def _renew_for_ever(self) -> None:
         loop = asyncio.get_running_loop()
         lease = self._with.lease
         kept_until = loop.time() + lease
@@ -295,9 +301,6 @@ class Attempt:
                 if loop.time() > kept_until - lease / 3:
                     self.stop("fenced", f"the lease could not be renewed: {error}")
                 continue
-            except StorageError as error:
-                self.stop("fenced", f"the lease could not be renewed: {error}")
-                return
             kept_until = asked + lease
             if answer == "cancel":
                 # Whoever asked left the reason in the build.
