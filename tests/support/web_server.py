@@ -254,9 +254,10 @@ class Running:
     client: aiohttp.ClientSession
     local: aiohttp.ClientSession
 
-    @property
-    def authorization(self):
-        return {"Authorization": f"Bearer {self.admin}"}
+    def rewire(self):
+        """Serve what `parts` hold now."""
+        app = self.parts.app()
+        self.app.table, self.app.streams = app.table, app.streams
 
     def get(self, path, *, token=None, **more):
         headers = {"Authorization": f"Bearer {token or self.admin}", **more.pop("headers", {})}
