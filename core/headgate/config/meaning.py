@@ -10,7 +10,7 @@ from typing import Any, TypeAlias
 import msgspec
 
 from headgate.api import Globs, ParameterDefinition, RuleKind
-from headgate.config.kinds import KnownKinds
+from headgate.config.kinds import SINGULAR, Group, KnownKinds, missing, names
 from headgate.config.nearest import suggestion
 from headgate.config.reserved import is_reserved
 from headgate.config.settings import Settings
@@ -106,8 +106,8 @@ class Meaning:
     def of_run(self, run: Mapping[str, Any]) -> Remarks:
         """The executor is set up, time is not nothing, names are free and steps can be told apart."""
         executor = run.get("executor", "process")
-        if fault := self._fault_of("executors", executor, self._kinds.executors):
-            yield Remark(("run", "executor"), fault, f"set it up under `executors:` in {self._settings.file.name}")
+        if fault := self._not_set_up("executors", executor):
+            yield Remark(("run", "executor"), *fault)
         if run.get("timeout") == 0:
             yield Remark(("run", "timeout"), "expected more than no time at all")
         for block in ("credentials", "environment"):
@@ -121,8 +121,8 @@ class Meaning:
         for name in run.get("credentials", {}):
             if name in run.get("environment", {}):
                 yield Remark(("run", "environment", name), f"`{name}` is also one of `credentials`", at_key=True)
-        names = [(step.get("name"), at) for at, step in enumerate(run.get("steps", ())) if step.get("name")]
-        for (before, _), (name, at) in pairwise(sorted(names)):
+        named = [(step.get("name"), at) for at, step in enumerate(run.get("steps", ())) if step.get("name")]
+        for (before, _), (name, at) in pairwise(sorted(named)):
             if before == name:
                 yield Remark(("run", "steps", at, "name"), f"another step is called `{name}`")
 
@@ -130,17 +130,20 @@ class Meaning:
         """Each notifier is set up."""
         for at, block in enumerate(blocks):
             for name in block:
-                if fault := self._fault_of("notifiers", name, self._kinds.notifiers):
-                    hint = f"set it up under `notifiers:` in {self._settings.file.name}"
-                    yield Remark(("notify", at, name), fault, hint, at_key=True)
+                if fault := self._not_set_up("notifiers", name):
+                    yield Remark(("notify", at, name), *fault, at_key=True)
 
-    def _fault_of(self, group: str, name: str, kinds: Mapping[str, object]) -> str | None:
+    def _not_set_up(self, group: Group, name: str) -> tuple[str, str | None] | None:
+        """Why a kind of the configuration cannot be used, and what to do; `None` when it can."""
         blocks: Mapping[str, Any] = getattr(self._settings, group)
         if name in blocks:
             return None
         if reason := self._settings.unavailable.get(f"{group}.{name}"):
-            return f"`{name}` cannot be used: {reason}"
-        return f"`{name}` is installed and not set up" if name in kinds else f"`{name}` is not installed"
+            return f"`{name}` cannot be used: {reason}", None
+        if name in names(self._kinds, group):
+            return f"`{name}` is installed and not set up", f"set it up under `{group}:` in {self._settings.file.name}"
+        cause = missing(self._kinds, group, name)
+        return f"there is no {SINGULAR[group]} `{name}`" + (f": {cause}" if cause else ""), None
 
 
 def of_names(parameters: Iterable[ParameterDefinition], run: Mapping[str, Any]) -> Remarks:

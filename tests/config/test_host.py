@@ -1,0 +1,149 @@
+from __future__ import annotations
+
+import dataclasses
+from pathlib import Path
+
+import pytest
+
+from headgate.api import ConfigError
+from headgate.config.host import load_plugin_settings, load_settings
+from headgate.config.settings import PluginSettings
+
+
+def problems(folder, text: str, kinds=None) -> list[str]:
+    with pytest.raises(ConfigError) as caught:
+        folder.settings(text, kinds)
+    return [str(p).removeprefix(f"{p.file}:") for p in caught.value.problems]
+
+
+def test_an_empty_file_is_all_defaults(folder):
+    settings = folder.settings("")
+    assert settings.data == folder.path / "data"
+    assert settings.database == f"sqlite+aiosqlite:///{folder.path}/data/headgate.db"
+    assert settings.jobs == (folder.path / "jobs.d",)
+    assert settings.public_url == "http://127.0.0.1:8080"
+    assert settings.git.local_roots == ()
+    assert settings.connections == ()
+    assert settings.credential_stores == {}
+
+
+def test_every_key_arrives_in_its_unit(folder):
+    settings = folder.settings("""
+        data: ../elsewhere
+        database: sqlite:///db/main.db
+        jobs: [a.yaml, /srv/jobs]
+        server: {host: "::1", port: 0, public_url: "https://ci.example.org/", max_body: 1MiB, read_timeout: 5s}
+        git: {local_roots: ["."], timeout: 2m, max_repository_size: 1GiB}
+        polling: {jitter: 0.2, concurrency: 3}
+        worker: {slots: 0, lease: 1m, log_limit: 1000}
+        logs: {format: json, level: debug}
+        plugins: {allow: [headgate], deny: [x]}
+        connections:
+          acme: {provider: forge, root: repos, secrets: [secret://env/HOOK]}
+        credential_stores: {env: {}}
+        executors: {cluster: {room: a}}
+        notifiers: {chat: {room: 17}}
+    """)
+    here = folder.path
+    assert settings.data == here.parent / "elsewhere"
+    assert settings.database == f"sqlite+aiosqlite:///{here}/db/main.db"
+    assert settings.jobs == (here / "a.yaml", Path("/srv/jobs"))
+    assert (settings.server.port, settings.server.max_body, settings.server.read_timeout) == (0, 1_048_576, 5.0)
+    assert settings.public_url == "https://ci.example.org"
+    assert settings.git.local_roots == (here,)
+    assert (settings.git.timeout, settings.git.max_repository_size) == (120.0, 1 << 30)
+    assert (settings.worker.slots, settings.worker.lease, settings.worker.log_limit) == (0, 60.0, 1000)
+    assert settings.plugins == PluginSettings(allow=("headgate",), deny=("x",))
+    (acme,) = settings.connections
+    assert (acme.name, acme.provider) == ("acme", "forge")
+    assert acme.options == {"root": str(here / "repos"), "secrets": ["secret://env/HOOK"]}
+    assert settings.executors == {"cluster": {"room": "a"}, "process": {}}
+    assert settings.notifiers == {"chat": {"room": "17"}, "status": {}}
+
+
+def test_what_needs_no_settings_is_there_and_what_needs_some_is_not(folder):
+    settings = folder.settings("")
+    assert settings.executors == {"process": {}}
+    assert settings.notifiers == {"status": {}}
+
+
+@pytest.mark.parametrize(
+    ("text", "expected"),
+    [
+        ("server: {prot: 80}", "1:10: server.prot: unknown key `prot` (did you mean `port`?)"),
+        ("server: {port: 65536}", "1:16: server.port: expected at most 65535, found 65536 (The TCP port)"),
+        ("connections: {a: {provider: forg, x: 1}}", "1:29: connections.a.provider: there is no provider `forg` (did you mean `forge`?)"),
+        ("connections: {a: {root: x}}", "1:15: connections.a: `provider` is missing (What kind of Git hosting this is)"),
+        ("connections: {a: {provider: forge}}", "1:15: connections.a: expected one of `base_url` or `root`"),
+        ("connections: {a: {provider: forge, root: x, rot: y}}", "1:45: connections.a.rot: unknown key `rot` (did you mean `root`?)"),
+        ("connections: {a b: {provider: forge, root: x}}", "1:15: connections.a b: expected letters, digits, `.`, `_` and `-`, starting with a letter or digit, found `a b`"),
+        ("connections: {a: {provider: forge, root: x, secrets: [secret://env/A]}}", "1:55: connections.a.secrets[0]: there is no credential store `env` (there are no configured credential stores)"),
+        ("credential_stores: {enf: {}}", "1:21: credential_stores.enf: there is no credential store `enf` (did you mean `env`?)"),
+        ("executors: {cluster: {}}", "1:13: executors.cluster: `room` is missing"),
+        ("data: ${HOME}/x", "1:7: data: nothing is filled in here, so `${…}` would stay as it is (name a secret as secret://store/name; in a step's `run` the shell fills in variables)"),
+        ("database: mysql://x", "1:11: database: expected an SQLite URL such as sqlite:///data/headgate.db, found `mysql://x`"),
+        ("- 1", "1:1: expected a mapping, found a list (Everything the server needs to know but its jobs)"),
+    ],
+)  # fmt: skip
+def test_problems_are_placed_and_worded(folder, text, expected):
+    assert problems(folder, text) == [expected]
+
+
+def test_all_problems_are_told(folder):
+    assert (
+        len(
+            problems(
+                folder, "server: {port: x, host: ''}\ndat: 1\nconnections: {a: {provider: x}}\ngit: {timeout: '${T}'}"
+            )
+        )
+        == 6
+    )
+
+
+def test_a_missing_or_unreadable_file_is_a_problem(folder, kinds):
+    with pytest.raises(ConfigError, match="cannot be read: no such file"):
+        load_settings(folder.path / "none.yaml", kinds)
+    (folder.path / "config.yaml").write_bytes(b"a: 1\nb: \xff\n")
+    with pytest.raises(ConfigError, match=r"config\.yaml:2:1: is not UTF-8"):
+        load_settings(folder.path / "config.yaml", kinds)
+
+
+BROKEN = {"gitlab": "headgate 1 is broken: it cannot be imported: SyntaxError", "vault": "x 2 is denied: plugins.deny"}
+
+
+def test_a_block_of_a_broken_plugin_is_left_out_and_stops_nobody(folder, kinds):
+    settings = folder.settings(
+        """
+        connections:
+          lab: {provider: gitlab, token: secret://vault/t}
+          acme: {provider: forge, root: x, secrets: [secret://vault/a]}
+        credential_stores: {vault: {any: thing}}
+        """,
+        dataclasses.replace(kinds, broken=BROKEN),
+    )
+    assert [connection.name for connection in settings.connections] == ["acme"]
+    assert settings.unavailable["connections.lab"] == (
+        "there is no provider `gitlab`: it comes with the plugin gitlab: "
+        "headgate 1 is broken: it cannot be imported: SyntaxError"
+    )
+    assert "denied" in settings.unavailable["credential_stores.vault"]
+    assert [(problem.line, problem.path) for problem in settings.problems] == [
+        (3, "connections.lab"),
+        (5, "credential_stores.vault"),
+    ]
+
+
+def test_a_misspelling_is_not_blamed_on_a_broken_plugin(folder, kinds):
+    """The negative control of the test above: nothing is left out in silence."""
+    found = problems(folder, "connections: {a: {provider: froge}}", dataclasses.replace(kinds, broken=BROKEN))
+    assert "did you mean `forge`?" in found[0]
+
+
+def test_the_plugins_block_is_readable_before_any_plugin(folder):
+    path = folder.write(
+        "config.yaml", "plugins: {allow: [a], deny: [b]}\nconnections: {x: {provider: unheard}}\nnonsense: 1"
+    )
+    assert load_plugin_settings(path) == PluginSettings(allow=("a",), deny=("b",))
+    assert load_plugin_settings(folder.write("config.yaml", "")) == PluginSettings()
+    with pytest.raises(ConfigError, match="did you mean `deny`"):
+        load_plugin_settings(folder.write("config.yaml", "plugins: {dney: [b]}"))
