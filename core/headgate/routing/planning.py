@@ -218,6 +218,7 @@ class Plan:
             transition_id=transition.id if transition else None,
             queued_at=self.now,
             max_running=job.queue.max_running,
+            retries=job.run.retries,
         )
 
     def _known_already(self, event: EventRecord, entry: Entry, compiled: CompiledJob) -> Draft:

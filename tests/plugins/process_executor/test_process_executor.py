@@ -11,12 +11,19 @@ import pytest
 
 import headgate_plugins.process_executor as plugin
 from headgate import api
+from headgate.api.testing import ExecutorContract
 
 BUILD = api.Build(
     id="b_1", job="web", number=1, state=api.State.RUNNING, outcome=None, reason="", trigger="push", connection="acme",
     repository=api.Repository(host="h", path="p"), ref=None, sha=None, before=None, change=None, definition="d",
     parameters={}, priority=50, event_id="e_1", decision_id="x_1", delivery_id=None, queued_at=datetime.now(UTC),
 )  # fmt: skip
+
+
+class TestContract(ExecutorContract):
+    """What every executor keeps."""
+
+    (kind,) = plugin.headgate_executors()
 
 
 class Host:
