@@ -17,4 +17,4 @@ def test_the_page_names_its_tests() -> None:
 
 @pytest.mark.parametrize(("file", "test"), NAMED)
 def test_a_named_test_exists(file: str, test: str) -> None:
-    assert re.search(rf"^(async )?def {test}\(", (ROOT / file).read_text(), flags=re.MULTILINE)
+    assert re.search(rf"^ *(async )?def {test}\(", (ROOT / file).read_text(), flags=re.MULTILINE)

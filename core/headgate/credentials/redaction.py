@@ -30,16 +30,21 @@ class Redactor:
         """`within`: a wider redactor whose secrets, also future ones, are masked too."""
         self._within = within
         self._adding = threading.Lock()
+        self._added: set[str] = set()
         self._forms: frozenset[bytes] = frozenset()
         # Patterns and what they were made of, replaced as one: threads read it without the lock.
         self._made: tuple[tuple[frozenset[bytes], ...], _Patterns] = ((), _Patterns(()))
 
     def add(self, secret: str) -> bool:
         """From now on mask `secret` and its forms; false when it is too short (under 4 bytes) or only blanks."""
+        if secret in self._added:
+            return True
         found = forms(secret)
-        if not self._masks(found):
-            with self._adding:
+        with self._adding:
+            if not self._masks(found):
                 self._forms |= found
+            if found:
+                self._added.add(secret)
         return bool(found)
 
     def scoped(self, secrets: Iterable[str] = ()) -> Redactor:

@@ -64,8 +64,13 @@ class EncryptedCredentials:
     async def get(self, name: str) -> api.Credential:
         """The credential; `CredentialError` when there is none or it does not open as what it says it is."""
         vault = await self._current()
-        if not (name in vault.contents.credentials and vault.opens(name)):
-            vault = await self._read()  # the file and the key may have been read from both sides of a rotation
+        try:
+            return self._open(vault, name)
+        except api.CredentialError:
+            # The file and the key may have been read from both sides of a rotation: look once more.
+            return self._open(await self._read(), name)
+
+    def _open(self, vault: Vault, name: str) -> api.Credential:
         entry = vault.contents.credentials.get(name)
         if entry is None:
             raise self._missing(name, vault)
