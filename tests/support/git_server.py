@@ -20,7 +20,7 @@ import base64
 import dataclasses
 import os
 import subprocess
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 from types import TracebackType
 from typing import Self
@@ -65,8 +65,8 @@ class SeenRequest:
 class GitServer:
     """Serves the bare repositories below `root`. With `users` (name → password) every request must sign in.
 
-    `requests` lists what was answered. While `gate` is cleared, requests wait in `arrived` before they are
-    answered. `version_2=False` makes it a server that only knows protocol version 0; `redirect` (a URL) makes it
+    `requests` lists what was answered. While `gate` is cleared, requests for which `waits` is true set `arrived`
+    and wait. `version_2=False` makes it a server that only knows protocol version 0; `redirect` (a URL) makes it
     answer every request with 302 to there.
     """
 
@@ -77,6 +77,7 @@ class GitServer:
         self.gate = asyncio.Event()
         self.gate.set()
         self.arrived = asyncio.Event()
+        self.waits: Callable[[web.Request], bool] = lambda _: True
         self.version_2 = True
         self.redirect: str | None = None
         self.port = 0
@@ -118,8 +119,9 @@ class GitServer:
 
     async def _answer(self, request: web.Request) -> web.Response:
         body = await request.content.read()
-        self.arrived.set()
-        await self.gate.wait()
+        if self.waits(request):
+            self.arrived.set()
+            await self.gate.wait()
         response = await self._respond(request, body)
         sent = len(response.body) if isinstance(response.body, bytes) else 0
         self.requests.append(

@@ -288,6 +288,6 @@ async def _end_group(process: asyncio.subprocess.Process) -> None:
     """Kill the process and all its children: they share its group, as nothing git starts makes its own."""
     with contextlib.suppress(ProcessLookupError, PermissionError):
         os.killpg(process.pid, signal.SIGKILL)
-    await asyncio.shield(process.wait())
-    # The transport closes its pipes only when told; without this a warning would speak of it much later.
+    # Closing the pipes first: a child that escaped the group could hold them open, and wait() waits for them.
     process._transport.close()  # type: ignore[attr-defined]  # noqa: SLF001 - asyncio offers no other way
+    await asyncio.shield(process.wait())

@@ -25,7 +25,7 @@ _MAX_PORT = 65535
 _CONTROL = re.compile(r"[\x00-\x1f\x7f\x80-\x9f]")
 _REMOTE_HELPER = re.compile(r"[A-Za-z0-9][A-Za-z0-9+.-]*::")
 _SCHEME = re.compile(r"(?P<scheme>[A-Za-z][A-Za-z0-9+.-]*)://(?P<rest>.*)", re.DOTALL)
-_SCP = re.compile(r"(?P<authority>[^/:]*|[^/]*\[[^/]*\]):(?P<path>(?!//).+)", re.DOTALL)
+_SCP = re.compile(r"(?P<authority>[^/:\[]*\[[^/\]]*\]|[^/:\[]*):(?P<path>(?!//).+)", re.DOTALL)
 _AUTHORITY = re.compile(r"(?:(?P<user>[^@]*)@)?(?P<host>\[[^\]]*\]|[^:]*)(?::(?P<port>.*))?", re.DOTALL)
 _USER = re.compile(r"[A-Za-z0-9_][A-Za-z0-9_.-]{0,63}")
 _HOST = re.compile(r"(?=.{1,253}$)[A-Za-z0-9_]([A-Za-z0-9_-]{0,62})(\.[A-Za-z0-9_][A-Za-z0-9_-]{0,62})*")
@@ -108,6 +108,10 @@ def _web(scheme: str) -> Scheme:
 
 
 def _check_scp(url: str, authority: str, path: str) -> Location:
+    if authority.lower() in {"https", "http", "ssh", "git", "file"}:
+        _refuse(url, f"`{authority.lower()}:` needs two slashes behind it")
+    if "@" in path:
+        _refuse(url, "it holds a password, or a path with `@`, which needs the form ssh://user@host/path")
     _, host, port = _check_authority(url, authority)
     if port is not None:
         _refuse(url, "a port needs the form ssh://user@host:port/path")
