@@ -25,14 +25,16 @@ install: $(LOCKED) $(LOCKED_DEV) $(LINKED) ## Install everything that tests and 
 test: install ## Run all tests (ARGS="tests/git -x" runs some)
 	$(BIN)/python -m pytest $(ARGS)
 
-check: install ## Formatter, linter, types, import contracts, spelling, generated documents, locks
-	$(BIN)/ruff format --check .
-	$(BIN)/ruff check .
-	$(BIN)/mypy
-	$(BIN)/lint-imports
-	$(BIN)/codespell
-	for generator in docs/generate_*.py; do $(BIN)/python $$generator --check || exit 1; done
-	$(BIN)/python .ci/check_locks.py
+check: install ## Formatter, linter, types, import contracts, spelling, generated documents, locks: all, then the verdict
+	@failed=; run() { echo "$$ $$*"; "$$@" || failed="$$failed\n  $$*"; }; \
+	run $(BIN)/ruff format --check .; \
+	run $(BIN)/ruff check .; \
+	run $(BIN)/mypy; \
+	run $(BIN)/lint-imports; \
+	run $(BIN)/codespell; \
+	for generator in docs/generate_*.py; do run $(BIN)/python $$generator --check; done; \
+	run $(BIN)/python .ci/check_locks.py; \
+	if [ -n "$$failed" ]; then printf "failed:$$failed\n" >&2; exit 1; fi
 
 format: install ## Format and fix what can be fixed
 	$(BIN)/ruff format .
