@@ -144,11 +144,11 @@ class Parts:
             raise api.NotFound(f"There is no job {job!r}.")
         if "BAD" in parameters:
             raise api.QueueError("there is no parameter BAD; did you mean BED?")
-        if idempotency_key in self.keys:
-            return self.keys[idempotency_key]
+        if ("run", idempotency_key) in self.keys:
+            return self.keys["run", idempotency_key]
         build = await self.plan(ref=ref, sha=sha, parameters=dict(parameters), reason=f"{actor}: {reason}")
         if idempotency_key:
-            self.keys[idempotency_key] = build
+            self.keys["run", idempotency_key] = build
         return build
 
     async def plan(self, **more):
@@ -186,8 +186,8 @@ class Parts:
         return build
 
     async def replay(self, delivery_id, *, actor, idempotency_key):
-        if idempotency_key in self.keys:
-            return self.keys[idempotency_key]
+        if ("replay", idempotency_key) in self.keys:
+            return self.keys["replay", idempotency_key]
         async with self.database.reading() as connection:
             record = await deliveries.get(connection, delivery_id)
         if record is None:
@@ -199,7 +199,7 @@ class Parts:
         )
         await self.settle(copy.id, "routed")
         if idempotency_key:
-            self.keys[idempotency_key] = copy.id
+            self.keys["replay", idempotency_key] = copy.id
         return copy.id
 
     async def settle(self, delivery_id, state):

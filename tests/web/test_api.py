@@ -138,7 +138,7 @@ async def test_deliveries_are_listed_and_shown_without_what_would_forge_another(
     assert page["next"] == third
 
     shown = await json_of(server.get(f"/api/v1/deliveries/{first}"))
-    headers = dict(shown["headers"])
+    headers = {one["name"]: one["value"] for one in shown["headers"]}
     assert headers["x-hub-signature-256"] == "***"
     assert headers["x-forwarded-for"] == "192.0.2.1"
     assert shown["body"] == push_body().decode()

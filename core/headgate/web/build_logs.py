@@ -79,7 +79,9 @@ def log_routes(*, database: Database, logs: Logs, streams: Streams) -> tuple[Rou
         yield (ServerEvent(event="end", data={}),)
 
     text = Reply(content_type="text/plain", description="The lines, without times.")
-    stream = Reply(content_type="text/event-stream", description="Events `line`, then one `end`.")
+    stream = Reply(
+        content_type="text/event-stream", events=("line", "end"), description="Events `line`, then one `end`."
+    )
     resuming = (
         "Events `line` carry the time in milliseconds, the step and the text; `end` comes once the build is finished. "
         "Resume with Last-Event-ID, the number of the last line seen."

@@ -118,7 +118,9 @@ def build_routes(
             ),
             tag="builds",
             query=EventsQuery,
-            replies=(Reply(content_type="text/event-stream", description="A stream without end."),),
+            replies=(
+                Reply(content_type="text/event-stream", events=("build", "reset"), description="A stream without end."),
+            ),
             errors=(400,),
         ),
         Route(

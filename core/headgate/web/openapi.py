@@ -77,6 +77,9 @@ def _operation(route: Route, schema_of: Mapping[int, Any], components: Mapping[s
     if route.permission != OPEN:
         operation["security"] = [{"token": []}]
         operation["x-permission"] = route.permission
+    if route.raw_body:
+        content: dict[str, Any] = {media_type: {} for media_type in route.raw_body}
+        operation["requestBody"] = {"required": route.body_required, "content": content}
     if route.body is not None:
         operation["requestBody"] = {
             "required": route.body_required,
@@ -141,9 +144,21 @@ def _responses(route: Route, schema_of: Mapping[int, Any]) -> dict[str, Any]:
 def _content(reply: Reply, schema_of: Mapping[int, Any]) -> dict[str, Any]:
     if reply.shape is not None:
         return {reply.content_type: {"schema": schema_of[id(reply.shape)]}}
+    if reply.events:
+        event = {
+            "type": "object",
+            "required": ["event", "data"],
+            "properties": {
+                "event": {"enum": list(reply.events)},
+                "data": {"type": "string", "contentMediaType": "application/json"},
+                "id": {"type": "string"},
+            },
+        }
+        return {reply.content_type: {"schema": event}}
     return {reply.content_type: {"schema": {"type": "string"}}}
 
 
 def _operation_id(route: Route) -> str:
-    words = re.findall(r"\w+", route.path.removeprefix("/api/v1"))
-    return "_".join([route.method.lower(), *words])
+    inside = route.path.removeprefix("/api/v1")
+    words = re.findall(r"\w+", inside)
+    return "_".join([route.method.lower(), *words] if inside != route.path else [route.method.lower(), "root", *words])

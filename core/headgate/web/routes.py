@@ -66,6 +66,8 @@ class Reply:
     description: str = "Done."
     shape: Any = None
     content_type: str = "application/json"
+    events: tuple[str, ...] = ()
+    """The names of a stream's events."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -82,6 +84,8 @@ class Route:
     query: type[msgspec.Struct] | None = None
     body: type[msgspec.Struct] | None = None
     body_required: bool = True
+    raw_body: tuple[str, ...] = ()
+    """Media types of a body that the route reads itself."""
     takes_idempotency_key: bool = False
     replies: tuple[Reply, ...] = (Reply(),)
     errors: tuple[int, ...] = ()

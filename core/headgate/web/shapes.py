@@ -120,14 +120,21 @@ class DeliveryPage(msgspec.Struct, frozen=True, kw_only=True):
     next: str | None
 
 
+class Pair(msgspec.Struct, frozen=True, kw_only=True):
+    """A header or a query argument; both may be there more than once."""
+
+    name: str
+    value: str
+
+
 class DeliveryDetail(DeliveryShape, frozen=True, kw_only=True):
     """The evidence. Exactly one of `body` (UTF-8) and `body_base64` is set; signatures and tokens show as `***`."""
 
     method: str
     hook: str
     remote: str
-    query: tuple[tuple[str, str], ...]
-    headers: tuple[tuple[str, str], ...]
+    query: tuple[Pair, ...]
+    headers: tuple[Pair, ...]
     body: str | None
     body_base64: str | None
 
@@ -299,9 +306,9 @@ def delivery_detail(record: DeliveryRecord, redact: Redact) -> DeliveryDetail:
     )
 
 
-def masked(pairs: Sequence[tuple[str, str]]) -> tuple[tuple[str, str], ...]:
+def masked(pairs: Sequence[tuple[str, str]]) -> tuple[Pair, ...]:
     """Names and values, with the values of telling names as `***`."""
-    return tuple((name, MASK if SENSITIVE.search(name) else value) for name, value in pairs)
+    return tuple(Pair(name=name, value=MASK if SENSITIVE.search(name) else value) for name, value in pairs)
 
 
 def explanation_shape(explanation: Explanation, build: Build | None = None) -> ExplanationShape:

@@ -204,6 +204,7 @@ def webhook_routes(webhooks: Webhooks) -> tuple[Route, ...]:
             summary="Deliver a webhook",
             description="Sealed as the connection's provider does it; JSON or a form, never compressed.",
             errors=errors,
+            raw_body=tuple(sorted(CONTENT_TYPES)),
             **shared,  # type: ignore[arg-type]  # a dict of different types
         ),
         *(
@@ -211,6 +212,8 @@ def webhook_routes(webhooks: Webhooks) -> tuple[Route, ...]:
                 method=method,
                 path="/webhooks/{connection}/{hook}",
                 summary=f"Deliver to one of a connection's further hooks ({method})",
+                raw_body=tuple(sorted(CONTENT_TYPES)) if method == "POST" else (),
+                body_required=False,
                 errors=errors,
                 **shared,  # type: ignore[arg-type]  # a dict of different types
             )
