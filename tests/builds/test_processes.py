@@ -237,3 +237,24 @@ async def test_a_fork_storm_ends(processes, tmp_path, marked):
     task.cancel()
     await asyncio.wait({task})
     assert marked.pids() == []
+
+
+def test_it_works_on_uvloop_too(tmp_path, marked):
+    """The loop the server runs on treats sockets, pipes and children its own way."""
+    uvloop = pytest.importorskip("uvloop")
+    said = bytearray()
+
+    async def story():
+        async with Processes(ready=1) as pool:
+            assert await run(pool, "seq 50000; exit 3", tmp_path, output=said.extend) == 3
+            task = asyncio.ensure_future(run(pool, ESCAPE + "sleep 300", tmp_path, environment=marked.environment))
+            await marked.at_least(3)
+            task.cancel()
+            await asyncio.wait({task})
+            assert marked.pids() == []
+            with pytest.raises(api.QueueError, match="cannot start"):
+                await pool.run(["/nowhere"], environment={}, directory=tmp_path, output=said.extend)
+            assert await run(pool, "exit 4", tmp_path) == 4
+
+    uvloop.run(story())
+    assert said == b"".join(b"%d\n" % n for n in range(1, 50_001))

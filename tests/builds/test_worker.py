@@ -20,7 +20,7 @@ from headgate import api
 from headgate.builds import attempt
 from headgate.storage import builds
 from headgate.storage.database import open_database
-from headgate.storage.errors import StorageFull
+from headgate.storage.errors import Busy, StorageFull
 from headgate.storage.schema import migrate
 
 ESCAPE = "(setsid sh -c '(setsid sleep 300 &) ; exec sleep 300' &) ; "
@@ -417,6 +417,18 @@ async def test_a_full_disk_does_not_forget_a_result(desk, monkeypatch):
     assert len(failures) == 2
 
 
+async def test_a_busy_database_does_not_break_a_build_that_only_wants_to_say_how_far_it_is(desk, monkeypatch):
+    async def busy(*_, **__):
+        raise Busy("too many writes wait")
+
+    monkeypatch.setattr(builds, "progress", busy)
+    build_id = await desk.plan("echo one", "echo two")
+    async with desk.at_work():
+        build = await desk.until(build_id)
+    assert build.outcome is api.Outcome.SUCCEEDED
+    assert len(build.steps) == 2
+
+
 HOST = """
     import asyncio, sys
     from pathlib import Path
@@ -425,13 +437,14 @@ HOST = """
     from headgate.storage.database import open_database
     async def main():
         async with open_database(sys.argv[2], on_fatal=print) as database:
-            desk = Desk(database, Path(sys.argv[3]))
+            desk = Desk(database, Path(sys.argv[3]), isolation=sys.argv[4])
             await desk.worker().run()
     asyncio.run(main())
 """
 
 
-async def test_a_killed_server_takes_its_builds_with_it_and_the_next_one_says_lost(tmp_path, marked):
+@pytest.mark.parametrize("isolation", ["none", "auto"])
+async def test_a_killed_server_takes_its_builds_with_it_and_the_next_one_says_lost(tmp_path, marked, isolation):
     """kill -9 of the whole host process; the database lock goes with it, and the tree within five seconds."""
     url = f"sqlite+aiosqlite:///{tmp_path}/headgate.db"
     migrate(url)
@@ -439,7 +452,7 @@ async def test_a_killed_server_takes_its_builds_with_it_and_the_next_one_says_lo
         desk = Desk(database, tmp_path)
         build_id = await desk.plan("echo ready; " + ESCAPE + "sleep 300", environment=dict([marked.mark.split("=")]))
     here = str(Path(build_desk.__file__).parent)
-    host = subprocess.Popen([sys.executable, "-c", textwrap.dedent(HOST), here, url, str(tmp_path)])
+    host = subprocess.Popen([sys.executable, "-c", textwrap.dedent(HOST), here, url, str(tmp_path), isolation])
     await marked.at_least(3, seconds=20)
     host.send_signal(signal.SIGKILL)
     host.wait()

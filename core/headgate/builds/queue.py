@@ -80,12 +80,22 @@ class Queue:
         sha: str | None = None,
         isolation: api.Isolation | None = None,
     ) -> bool:
-        """Tell how far it is (arrow d). False: it is ours no more."""
-        return await self._database.writer.write(
-            lambda connection: builds.progress(
+        """Tell how far it is (arrow d). False: it is ours no more.
+
+        A commit must be remembered, and waits for a full disk; steps are told again with the end and may be missed.
+        """
+
+        async def unit(connection: Connection) -> bool:
+            return await builds.progress(
                 connection, claimed.build.id, claimed.fence, steps=steps, sha=sha, isolation=isolation
             )
-        )
+
+        if sha is not None:
+            return await self._patiently(unit)
+        try:
+            return await self._database.writer.write(unit)
+        except (Busy, StorageFull):
+            return True
 
     async def finish(
         self,
