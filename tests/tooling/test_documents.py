@@ -3,11 +3,16 @@
 from __future__ import annotations
 
 import re
+import shutil
 import subprocess
 import sys
+import textwrap
 from pathlib import Path
 
 import pytest
+import yaml
+
+from headgate.cli.commands import COMMANDS
 
 ROOT = Path(__file__).parents[2]
 PAGES = sorted(
@@ -37,6 +42,66 @@ def test_every_link_within_the_repository_leads_somewhere(page):
     text = re.sub(r"```.*?```", "", page.read_text(), flags=re.DOTALL)
     missing = [link for link, _ in LINK.findall(text) if not (page.parent / link).exists()]
     assert not missing
+
+
+def test_every_page_is_reached_from_the_index():
+    """A page nobody links to is a page nobody reads."""
+    reached = set()
+    waiting = [ROOT / "README.md", ROOT / "docs/README.md"]
+    while waiting:
+        page = waiting.pop()
+        if page not in reached and page.suffix == ".md" and page.exists():
+            reached.add(page)
+            waiting += [(page.parent / link).resolve() for link, _ in LINK.findall(page.read_text())]
+    assert [
+        str(page.relative_to(ROOT)) for page in PAGES if page not in reached and page.parent.name != "changelog.d"
+    ] == []
+
+
+def test_every_command_a_page_names_is_there():
+    named = {
+        word
+        for page in PAGES
+        for word in re.findall(r"(?:^\$ |`)(?:\.venv/bin/)?headgate ([a-z][a-z-]+)", page.read_text(), re.MULTILINE)
+    }
+    assert len(named) > 10
+    assert named <= set(COMMANDS)
+
+
+@pytest.fixture
+def first_job(tmp_path):
+    """The README's five minutes: the example configuration with its blocks, and its job file."""
+    blocks = re.findall(r"```yaml\n(.*?)```", (ROOT / "README.md").read_text(), flags=re.DOTALL)
+    config_text, job_text = (textwrap.dedent(block).replace("/home/me/src", str(tmp_path)) for block in blocks)
+    config = yaml.safe_load((ROOT / "config.example.yaml").read_text())
+    config.update(yaml.safe_load(config_text))
+    (tmp_path / "config.yaml").write_text(yaml.safe_dump(config))
+    shutil.copytree(ROOT / "jobs.d", tmp_path / "jobs.d")
+    job = tmp_path / "jobs.d/app.yaml"
+    job.write_text("# jobs.d/app.yaml\n" + job_text.partition("\n")[2])
+
+    def check():
+        program = "from headgate.cli import main; main(['check'])"
+        done = subprocess.run(
+            [sys.executable, "-c", program], cwd=tmp_path, capture_output=True, text=True, check=False
+        )
+        return done.returncode, done.stdout
+
+    return job, check
+
+
+def test_the_first_job_of_the_readme_is_right(first_job):
+    _, check = first_job
+    assert check() == (0, "ok: config.yaml with 2 connections; 2 jobs in 2 files\n")
+
+
+def test_the_mistake_the_readme_shows_is_answered_as_it_shows(first_job):
+    job, check = first_job
+    job.write_text(job.read_text().replace("poll:", "pol:"))
+    code, said = check()
+    (shown,) = re.findall(r"\$ headgate check\n(.*?)\s*```", (ROOT / "README.md").read_text(), flags=re.DOTALL)
+    assert code == 2
+    assert said.strip() == textwrap.dedent("   " + shown).strip()
 
 
 def test_every_decision_is_numbered_listed_and_has_its_four_parts():
