@@ -174,7 +174,7 @@ def _rules(node: Mapping[str, Any]) -> Iterator[str]:
         yield f"{' and '.join(f'`{name}`' for name in node['not']['required'])} exclude each other.\n"
 
 
-def _type(node: Any) -> str:
+def _type(node: Any) -> str:  # noqa: PLR0911 - one for each way to say what fits
     """What may be written, in words."""
     if not isinstance(node, Mapping):
         return "anything"
@@ -186,7 +186,9 @@ def _type(node: Any) -> str:
         return " or ".join(_type(branch) for branch in node["anyOf"])
     if node.get("format") in {"duration", "size", "path", "secret"}:
         return str(node["format"])
-    types = node.get("type", "mapping")
+    types = node.get("type")
+    if types is None:
+        return "anything"
     return " or ".join(_word(word, node) for word in ([types] if isinstance(types, str) else types))
 
 

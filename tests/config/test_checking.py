@@ -156,11 +156,11 @@ def test_secrets_are_told_once_and_never_repeated(reference, expected):
 
 def test_a_misspelt_key_is_not_also_missing():
     schema = {**block(connection=TEXT, repository=TEXT), "required": ["connection", "repository"]}
-    assert said("{conection: x, repository: y}", schema) == [
-        "1:2: conection: unknown key `conection` (did you mean `connection`?)"
+    assert said("{connektion: x, repository: y}", schema) == [
+        "1:2: connektion: unknown key `connektion` (did you mean `connection`?)"
     ]
     either = {**block(every={}, cron={}), "oneOf": [{"required": ["every"]}, {"required": ["cron"]}]}
-    assert said("{evry: 5m}", either) == ["1:2: evry: unknown key `evry` (did you mean `every`?)"]
+    assert said("{evvery: 5m}", either) == ["1:2: evvery: unknown key `evvery` (did you mean `every`?)"]
 
 
 EITHER = {"oneOf": [{"required": ["every"]}, {"required": ["cron"]}]}

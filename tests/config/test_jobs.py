@@ -177,7 +177,7 @@ def with_job(text: str) -> str:
         (MINIMAL.replace("acme/web", "'acme/[x'"), "4:44: jobs.web.source.repository: the pattern 'acme/[x' opens a set with [ and does not close it"),
         (MINIMAL.replace("acme/web", "acme/web, checkout: {sparse: [../x]}"), "4:74: jobs.web.source.checkout.sparse[0]: expected a folder within the repository, found `../x`"),
         (MINIMAL.replace("acme/web", "acme/web, checkout: {merge_target: true}"), "4:65: jobs.web.source.checkout.merge_target: `merge_target` is not supported by this version of Headgate (remove it)"),
-        (with_job("triggers: {psuh: {}}"), "6:16: jobs.web.triggers.psuh: there is no trigger `psuh` (did you mean `push`?)"),
+        (with_job("triggers: {pushh: {}}"), "6:16: jobs.web.triggers.pushh: there is no trigger `pushh` (did you mean `push`?)"),
         (with_job("triggers: {push: {branches: ['a[']}}"), "6:22: jobs.web.triggers.push: the pattern 'a[' opens a set with [ and does not close it"),
         (with_job("triggers: {push: {explode: true}}"), "6:22: jobs.web.triggers.push: the plugin of `push` failed on this: RuntimeError: a plugin's bug"),
         (with_job("triggers: {poll: {every: 5 min}}"), "6:30: jobs.web.triggers.poll.every: expected a duration such as 30s, 5m, 2h or 1d, found `5 min`"),
@@ -192,7 +192,7 @@ def with_job(text: str) -> str:
         (with_job("queue: {lock: x}"), "6:13: jobs.web.queue.lock: `lock` is not supported by this version of Headgate (remove it)"),
         (with_job("matrix: {}"), "6:5: jobs.web.matrix: `matrix` is not supported by this version of Headgate (remove it)"),
         (with_job("steps: []"), "6:5: jobs.web.steps: unknown key `steps` (it belongs to `jobs.web.run`)"),
-        (with_run("executor: clutser, steps: [{run: x}]"), "5:21: jobs.web.run.executor: there is no executor `clutser` (did you mean `cluster`?)"),
+        (with_run("executor: klusters, steps: [{run: x}]"), "5:21: jobs.web.run.executor: there is no executor `klusters` (did you mean `cluster`?)"),
         (with_run("executor: cluster, steps: [{run: x}]"), "5:21: jobs.web.run.executor: `cluster` is installed and not set up (set it up under `executors:` in config.yaml)"),
         (with_run("timeout: 0s, steps: [{run: x}]"), "5:20: jobs.web.run.timeout: expected more than no time at all"),
         (with_run("artifacts: [], steps: [{run: x}]"), "5:11: jobs.web.run.artifacts: `artifacts` is not supported by this version of Headgate (remove it)"),
@@ -247,19 +247,19 @@ def test_errors_behind_errors_are_told_too(said):
     text = """
     jobs:
       web:
-        source: {connection: acne, repository: acme/web, chekout: none}
-        triggers: {push: {branches: ["a["]}, psuh: {}}
-        conditions: [{branch: {brnaches: []}}, {branch: {branches: ["a["]}}]
+        source: {connection: acne, repository: acme/web, checkoot: none}
+        triggers: {push: {branches: ["a["]}, pushh: {}}
+        conditions: [{branch: {branchez: []}}, {branch: {branches: ["a["]}}]
         parameters: {PATH: {default: x}, lower: {}}
         run: {timeout: 5, credentials: {IFS: secret://env/x}, steps: [{run: x}]}
         notify: [{chat: {room: x}}, {chat: 5}]
     """
     assert [line.split(": ")[1] for line in said(text)] == [
         "jobs.web.source.connection",
-        "jobs.web.source.chekout",
+        "jobs.web.source.checkoot",
         "jobs.web.triggers.push",
-        "jobs.web.triggers.psuh",
-        "jobs.web.conditions[0].branch.brnaches",
+        "jobs.web.triggers.pushh",
+        "jobs.web.conditions[0].branch.branchez",
         "jobs.web.conditions[1].branch",
         "jobs.web.parameters.PATH",
         "jobs.web.parameters.lower",
@@ -279,18 +279,19 @@ def test_what_a_broken_plugin_would_have_given_names_it_and_why(said, kinds):
             "moon": "headgate-moon 3 is denied: denied by plugins.deny",
         },
     )
-    text = MINIMAL + "    triggers: {full_moon: {}, moon: {}}\n"
+    text = MINIMAL + "    triggers: {eclipse: {}, moon: {}}\n"
     assert said(text, kinds=broken) == [
         (
             "5:10: jobs.web.run.executor: there is no executor `process`: it comes with the plugin process_executor: "
             "headgate 1 is broken: SyntaxError"
         ),
         (
-            "6:16: jobs.web.triggers.full_moon: there is no trigger `full_moon`: it comes with the plugin moon: "
+            "6:16: jobs.web.triggers.eclipse: there is no trigger `eclipse`: it may come with the plugin "
+            "process_executor: headgate 1 is broken: SyntaxError; it may come with the plugin moon: "
             "headgate-moon 3 is denied: denied by plugins.deny"
         ),
         (
-            "6:31: jobs.web.triggers.moon: there is no trigger `moon`: it comes with the plugin moon: "
+            "6:29: jobs.web.triggers.moon: there is no trigger `moon`: it comes with the plugin moon: "
             "headgate-moon 3 is denied: denied by plugins.deny"
         ),
     ]

@@ -128,18 +128,19 @@ def _connection(kinds: KnownKinds) -> Schema:
     provider: Schema = {"description": "What kind of Git hosting this is."}
     if known:
         provider |= {"enum": known, KINDS: "providers"}
+    branches = [
+        {
+            "if": {"properties": {"provider": {"const": name}}, "required": ["provider"]},
+            "then": _with_provider(_embedded("providers", name, kinds.providers[name].schema), name, kinds),
+        }
+        for name in known
+    ]
     return {
         "type": "object",
         "title": "connection",
         "required": ["provider"],
         "properties": {"provider": provider},
-        "allOf": [
-            {
-                "if": {"properties": {"provider": {"const": name}}, "required": ["provider"]},
-                "then": _with_provider(_embedded("providers", name, kinds.providers[name].schema), name, kinds),
-            }
-            for name in known
-        ],
+        **({"allOf": branches} if branches else {}),
     }
 
 

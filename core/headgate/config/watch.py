@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import os
-from collections.abc import AsyncIterator, Sequence
+from collections.abc import AsyncGenerator, Sequence
 from contextlib import aclosing
 from pathlib import Path
 from typing import TypeAlias
@@ -22,7 +22,7 @@ _LOOK_AGAIN = 2.0
 _State: TypeAlias = dict[Path, tuple[int, int, int]]
 
 
-async def watch(paths: Sequence[Path]) -> AsyncIterator[None]:
+async def watch(paths: Sequence[Path]) -> AsyncGenerator[None, None]:
     """Yields after each settled burst of changes to YAML files at or under `paths`, which need not exist yet.
 
     The kernel's notices only make it quick: what counts is whether a file came, went or changed its time, size or
@@ -32,31 +32,35 @@ async def watch(paths: Sequence[Path]) -> AsyncIterator[None]:
     seen = await asyncio.to_thread(_state, wanted)
     while True:
         folders = await asyncio.to_thread(_folders, wanted)
-        await _notice(folders)
-        now = await asyncio.to_thread(_state, wanted)
-        if now != seen:
-            seen = now
-            yield
-
-
-async def _notice(folders: Sequence[Path]) -> None:
-    """Returns when something happened in one of the folders, or it is time to look again."""
-    notices = awatch(
-        *folders,
-        watch_filter=None,
-        recursive=False,
-        debounce=_SETTLE_MS,
-        step=100,
-        rust_timeout=int(_LOOK_AGAIN * 1000),
-        yield_on_timeout=True,
-    )
-    try:
-        async with aclosing(notices):
+        async with aclosing(_notices(list(folders))) as notices:
             async for _ in notices:
-                return
+                now = await asyncio.to_thread(_state, wanted)
+                if now != seen:
+                    seen = now
+                    yield
+                if await asyncio.to_thread(_folders, wanted) != folders:
+                    break
+
+
+async def _notices(folders: Sequence[Path]) -> AsyncGenerator[None, None]:
+    """Yields when something happened in one of the folders, and when it is time to look again."""
+    try:
+        changes = awatch(
+            *folders,
+            watch_filter=None,
+            recursive=False,
+            debounce=_SETTLE_MS,
+            step=100,
+            rust_timeout=int(_LOOK_AGAIN * 1000),
+            yield_on_timeout=True,
+        )
+        async with aclosing(changes):
+            async for _ in changes:
+                yield
     except OSError:
         # A folder went away this moment, or the kernel gives no more watches: then looking again has to do.
         await asyncio.sleep(_LOOK_AGAIN)
+        yield
 
 
 def _state(wanted: Sequence[Path]) -> _State:
@@ -70,12 +74,15 @@ def _state(wanted: Sequence[Path]) -> _State:
     return state
 
 
-def _folders(wanted: Sequence[Path]) -> list[Path]:
-    """The folders in which something may happen: those that are there, or the nearest above those that are not."""
+def _folders(wanted: Sequence[Path]) -> dict[Path, int]:
+    """The folders in which something may happen, with their inodes: a folder made again is another one.
+
+    Those that are there with all below, or the nearest above those that are not.
+    """
     folders: set[Path] = set()
     for path in wanted:
         if path.is_dir():
             folders.update(Path(here) for here, _, _ in os.walk(path))
         else:
             folders.add(next(parent for parent in path.parents if parent.is_dir()))
-    return sorted(folders)
+    return {folder: folder.stat().st_ino for folder in sorted(folders) if folder.is_dir()}
