@@ -26,7 +26,10 @@ def check_cron(text: str) -> None:
     if len(parts) != len(FIELDS):
         raise ValueError(f"cron: `{text}` has {len(parts)} fields; write minute hour day month weekday")
     for (name, low, high, names), field in zip(FIELDS, parts, strict=True):
-        for part in field.split(","):
+        several = field.split(",")
+        if len(several) > 1 and "H" in field:
+            raise ValueError(f"cron: `{field}` is no {name}: H stands alone or as H/5 or H(0-29)")
+        for part in several:
             _check_part(part, name, low, high, names)
 
 
@@ -41,8 +44,8 @@ def _check_part(part: str, field: str, low: int, high: int, names: tuple[str, ..
     ]
     if ends != sorted(ends):
         raise ValueError(f"cron: `{part}` ends before it starts")
-    if found["step"] is not None and int(found["step"]) == 0:
-        raise ValueError(f"cron: `{part}` has a step of 0")
+    if found["step"] is not None and not 1 <= int(found["step"]) <= high - low + 1:
+        raise ValueError(f"cron: `{part}` is no {field}: the step is 1 to {high - low + 1}")
 
 
 def _number(text: str, field: str, low: int, high: int, names: tuple[str, ...]) -> int:

@@ -50,11 +50,10 @@ class PollTrigger:
 
     def poll_plan(self) -> api.PollPlan:
         """Asks for all branches while the default one is unknown, else for what the patterns can match."""
-        prefixes: tuple[str, ...] = (HEADS,)
-        if self.branches is not None:
-            literal = self.branches.literal_prefixes()
-            prefixes = tuple(sorted({HEADS + prefix for prefix in literal})) or prefixes
-        return api.PollPlan(every=self.every, cron=self.cron, ref_prefixes=prefixes)
+        literal = self.branches.literal_prefixes() if self.branches is not None else ()
+        prefixes = {HEADS + prefix for prefix in literal} or {HEADS}
+        shortest = (one for one in prefixes if not any(one != other and one.startswith(other) for other in prefixes))
+        return api.PollPlan(every=self.every, cron=self.cron, ref_prefixes=tuple(sorted(shortest)))
 
     def match(self, subject: api.Subject) -> api.Verdict | None:
         """Pushes only, whoever saw them. When a repository is first looked at, only its default branch builds."""
