@@ -14,17 +14,8 @@ from headgate.storage.database import Database
 from headgate.web.changes import BuildChanges
 from headgate.web.ports import CancelBuild
 from headgate.web.routes import Call, Reply, Route, json_reply
-from headgate.web.shapes import (
-    BuildPage,
-    CancelRequest,
-    Closed,
-    Cursor,
-    ExplanationShape,
-    Limit,
-    Name,
-    Sha,
-    explanation_shape,
-)
+from headgate.web.shapes import BuildPage, CancelRequest, Closed, Cursor, ExplanationShape, Limit, Name, Sha
+from headgate.web.shaping import explanation_shape
 from headgate.web.sse import Streams
 
 

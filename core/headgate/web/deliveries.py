@@ -11,19 +11,8 @@ from headgate.storage.database import Database
 from headgate.storage.deliveries import DeliveryState
 from headgate.web.ports import Replay
 from headgate.web.routes import Call, Reply, Route, json_reply
-from headgate.web.shapes import (
-    Closed,
-    Cursor,
-    DeliveryDetail,
-    DeliveryPage,
-    ExplanationShape,
-    Limit,
-    Name,
-    Redact,
-    delivery_detail,
-    delivery_page,
-    explanation_shape,
-)
+from headgate.web.shapes import Closed, Cursor, DeliveryDetail, DeliveryPage, ExplanationShape, Limit, Name
+from headgate.web.shaping import Redact, delivery_detail, delivery_page, explanation_shape
 
 
 class DeliveriesQuery(Closed, frozen=True, kw_only=True):

@@ -12,7 +12,8 @@ from headgate.storage import builds
 from headgate.storage.database import Database
 from headgate.web.ports import ReadJobs, RunJob
 from headgate.web.routes import Call, Reply, Route, json_reply
-from headgate.web.shapes import Closed, JobPage, Limit, Name, RunRequest, job_summary
+from headgate.web.shapes import Closed, JobPage, Limit, Name, RunRequest
+from headgate.web.shaping import job_summary
 
 JobCursor = Annotated[str, msgspec.Meta(min_length=1, max_length=200, description="`next` of the page before.")]
 

@@ -11,7 +11,8 @@ from headgate.storage import notifications
 from headgate.storage.database import Connection, Database
 from headgate.storage.notifications import NotificationRecord, NotificationState
 from headgate.web.routes import Call, Reply, Route, json_reply
-from headgate.web.shapes import Closed, Cursor, Limit, NotificationPage, NotificationShape, notification_shape
+from headgate.web.shapes import Closed, Cursor, Limit, NotificationPage, NotificationShape
+from headgate.web.shaping import notification_shape
 
 
 class NotificationsQuery(Closed, frozen=True, kw_only=True):

@@ -25,8 +25,8 @@ from headgate.web.shapes import (
     PluginList,
     ProviderList,
     ProviderShape,
-    webhook_url,
 )
+from headgate.web.shaping import webhook_url
 
 log = structlog.get_logger(__name__)
 

@@ -37,7 +37,7 @@ from headgate.web.openapi import openapi_document
 from headgate.web.plugins import installed_routes, plugin_routes
 from headgate.web.ports import CancelBuild, Connection, Logs, ReadJobs, Received, Replay, RunJob
 from headgate.web.problems import problem
-from headgate.web.shapes import Redact
+from headgate.web.shaping import Redact
 from headgate.web.sse import Streams
 from headgate.web.status import status_routes
 from headgate.web.webhooks import Webhooks, webhook_routes

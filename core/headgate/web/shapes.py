@@ -2,22 +2,16 @@
 
 from __future__ import annotations
 
-import base64
-import re
-from collections.abc import Callable, Sequence
 from datetime import datetime
-from typing import Annotated, Final
+from typing import Annotated
 
 import msgspec
 
-from headgate.api import Build, Delivery, Job, Manual, Problem, Source
+from headgate.api import Build, Problem, Source
 from headgate.plugins import PluginReport
-from headgate.routing.explain import ExplainedEvent, Explanation
 from headgate.storage.decisions import Decision
-from headgate.storage.deliveries import DeliveryRecord, DeliveryState, DeliverySummary
+from headgate.storage.deliveries import DeliveryState
 from headgate.storage.events import EventRecord
-from headgate.storage.notifications import NotificationRecord
-from headgate.storage.pages import Page
 from headgate.storage.refs import Transition
 from headgate.telemetry.health import Status
 from headgate.web.access import Permission
@@ -26,12 +20,6 @@ Cursor = Annotated[str, msgspec.Meta(pattern=r"^[a-z]_[0-9a-v]{26}$", descriptio
 Limit = Annotated[int, msgspec.Meta(ge=1, le=200, description="How many at most.")]
 Name = Annotated[str, msgspec.Meta(min_length=1, max_length=200)]
 Sha = Annotated[str, msgspec.Meta(pattern=r"^([0-9a-f]{40}|[0-9a-f]{64})$", description="A full commit id.")]
-Redact = Callable[[str], str]
-
-MASK: Final = "***"
-
-SENSITIVE: Final = re.compile(r"auth|cookie|key|passw|secret|session|signature|token", re.IGNORECASE)
-"""A header or query argument with such a name is never shown."""
 
 
 class Closed(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
@@ -254,114 +242,3 @@ class LogEvent(msgspec.Struct, frozen=True, kw_only=True):
     t: int
     step: int
     text: str
-
-
-def job_summary(job: Job, last: Build | None) -> JobSummary:
-    """A job in a list."""
-    return JobSummary(
-        name=job.name,
-        description=job.description,
-        source=job.source,
-        triggers=tuple(TriggerShape(kind=block.kind) for block in job.triggers),
-        executor=job.run.executor,
-        file=job.file,
-        line=job.line,
-        definition=job.definition,
-        last_build=None
-        if last is None
-        else LastBuild(
-            id=last.id,
-            number=last.number,
-            state=last.state,
-            outcome=last.outcome,
-            queued_at=last.queued_at,
-            finished_at=last.finished_at,
-        ),
-    )
-
-
-def delivery_page(page: Page[DeliverySummary]) -> DeliveryPage:
-    """A page of deliveries."""
-    return DeliveryPage(
-        items=tuple(DeliveryShape(**msgspec.structs.asdict(item)) for item in page.items), next=page.next
-    )
-
-
-def delivery_detail(record: DeliveryRecord, redact: Redact) -> DeliveryDetail:
-    """All of a delivery but what could be used to forge another one."""
-    delivery = record.delivery
-    try:
-        text, raw = delivery.body.decode(), None
-    except UnicodeDecodeError:
-        text, raw = None, base64.b64encode(delivery.body).decode()
-    return DeliveryDetail(
-        **msgspec.structs.asdict(_delivery_shape(record)),
-        method=delivery.method,
-        hook=delivery.hook,
-        remote=delivery.remote,
-        query=masked(delivery.query),
-        headers=masked(delivery.headers),
-        body=None if text is None else redact(text),
-        body_base64=raw,
-    )
-
-
-def masked(pairs: Sequence[tuple[str, str]]) -> tuple[Pair, ...]:
-    """Names and values, with the values of telling names as `***`."""
-    return tuple(Pair(name=name, value=MASK if SENSITIVE.search(name) else value) for name, value in pairs)
-
-
-def explanation_shape(explanation: Explanation, build: Build | None = None) -> ExplanationShape:
-    """An explanation without the delivery's body, which has a page of its own."""
-    return ExplanationShape(
-        delivery=None if explanation.delivery is None else _delivery_shape(explanation.delivery),
-        build=build,
-        events=tuple(_explained(one) for one in explanation.events),
-        builds=explanation.builds,
-    )
-
-
-def notification_shape(record: NotificationRecord) -> NotificationShape:
-    """News without its options, which may hold a URL that is a secret in itself."""
-    return NotificationShape(
-        id=record.id,
-        build_id=record.build_id,
-        job=record.build.job,
-        number=record.build.number,
-        notifier=record.notifier,
-        phase=record.phase,
-        state=record.state,
-        attempts=record.attempts,
-        created_at=record.created_at,
-        next_attempt_at=record.next_attempt_at,
-        last_error=record.last_error,
-    )
-
-
-def webhook_url(public_url: str, connection: str) -> str:
-    """Where a connection's provider posts to."""
-    return f"{public_url}/webhooks/{connection}"
-
-
-def _delivery_shape(record: DeliveryRecord) -> DeliveryShape:
-    delivery: Delivery = record.delivery
-    return DeliveryShape(
-        id=delivery.id,
-        connection=delivery.connection,
-        received_at=delivery.received_at,
-        key=record.key,
-        event=record.event,
-        state=record.state,
-        reason=record.reason,
-        settled_at=record.settled_at,
-        replay_of=record.replay_of,
-    )
-
-
-def _explained(one: ExplainedEvent) -> ExplainedEventShape:
-    record = one.event
-    if isinstance(record.event, Manual) and record.event.parameters:
-        # What was asked for by hand is not validated yet: any of these may be a password. The build shows them.
-        hidden = dict.fromkeys(record.event.parameters, MASK)
-        record = msgspec.structs.replace(record, event=msgspec.structs.replace(record.event, parameters=hidden))
-    return ExplainedEventShape(event=record, transition=one.transition, decisions=one.decisions)
