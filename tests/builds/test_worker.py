@@ -400,6 +400,16 @@ async def test_leftovers_of_an_earlier_life_are_removed(desk):
     assert list((desk.folder / "data" / "workspaces").iterdir()) == []
 
 
+async def test_a_second_worker_on_the_same_data_leaves_the_firsts_workspaces_alone(desk):
+    build_id = await desk.plan("echo ready; sleep 1", "pwd")
+    async with desk.at_work("w1"):
+        await desk.until_said(build_id, "ready")
+        async with desk.at_work("w2") as second:
+            while second.sandbox is None:
+                await asyncio.sleep(0.01)
+            assert (await desk.until(build_id)).outcome is api.Outcome.SUCCEEDED
+
+
 async def test_a_full_disk_does_not_forget_a_result(desk, monkeypatch):
     """The end of a build waits until it can be written."""
     real, failures = builds.finish, []

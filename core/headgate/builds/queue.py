@@ -158,6 +158,11 @@ class Queue:
                 return await builds.running(connection, worker)
             return await builds.expired(connection, self._now())
 
+    async def running(self) -> frozenset[str]:
+        """The ids of all builds that run, anywhere."""
+        async with self._database.reading() as connection:
+            return frozenset(claimed.build.id for claimed in await builds.running(connection))
+
     async def _assigned(self, connection: Connection, claimed: Claimed) -> Assigned:
         job = await definitions.get(connection, claimed.build.definition)
         await self._add_news(connection, claimed.build, job, "running")

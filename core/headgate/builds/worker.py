@@ -19,7 +19,7 @@ from headgate.builds.logs import Logs
 from headgate.builds.processes import Processes
 from headgate.builds.queue import Assigned, Queue
 from headgate.builds.sandbox import Sandbox, detect, interpreter_prefix
-from headgate.builds.workspace import Sources, remove_all
+from headgate.builds.workspace import Sources, remove_leftovers
 from headgate.config.settings import WorkerSettings
 from headgate.credentials.redaction import Redactor
 from headgate.credentials.references import Secrets
@@ -129,7 +129,7 @@ class Worker:
         _log.info("isolation", kind="bubblewrap" if self.sandbox.program else "none", problem=self.sandbox.problem)
         equipment = self._equipment(processes, self.sandbox)
         await self._give_up(await self._queue.abandoned(worker=self._name))
-        await asyncio.to_thread(remove_all, equipment.workspaces)
+        await remove_leftovers(equipment.workspaces, self._queue.running)
         next_look = 0.0
         loop = asyncio.get_running_loop()
         while not self._draining:

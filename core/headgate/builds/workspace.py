@@ -10,7 +10,7 @@ import asyncio
 import contextlib
 import os
 import shutil
-from collections.abc import Callable
+from collections.abc import Awaitable, Callable, Collection
 from pathlib import Path
 from typing import Any, Protocol
 
@@ -86,8 +86,15 @@ def _try_harder(call: Callable[..., Any], path: str, _: Any) -> None:
             shutil.rmtree(path, ignore_errors=True)
 
 
-def remove_all(root: Path) -> None:
-    """Remove what earlier lives of this server left behind."""
-    with contextlib.suppress(FileNotFoundError):
-        for path in list(root.iterdir()):
-            remove(path)
+async def remove_leftovers(root: Path, running: Callable[[], Awaitable[Collection[str]]]) -> None:
+    """Remove what earlier lives of this server left behind, but nothing of builds that another worker runs here."""
+    # Looked at first and asked after: a build that starts between the two is not in what was seen.
+    seen = await asyncio.to_thread(_folders, root)
+    kept = await running()
+    for path in seen:
+        if path.name not in kept:
+            await asyncio.to_thread(remove, path)
+
+
+def _folders(root: Path) -> list[Path]:
+    return list(root.iterdir()) if root.exists() else []
