@@ -9,10 +9,19 @@ from datetime import timedelta
 from pathlib import Path
 
 import msgspec
+import pytest
 import sqlalchemy as sa
-from hypothesis import HealthCheck, settings
+from hypothesis import HealthCheck, Phase, settings
 from hypothesis import strategies as st
-from hypothesis.stateful import Bundle, RuleBasedStateMachine, consumes, initialize, invariant, rule
+from hypothesis.stateful import (
+    Bundle,
+    RuleBasedStateMachine,
+    consumes,
+    initialize,
+    invariant,
+    rule,
+    run_state_machine_as_test,
+)
 
 from headgate.api import Outcome, Repository, State
 from headgate.storage import builds
@@ -165,10 +174,25 @@ class QueueMachine(RuleBasedStateMachine):
             assert most is None or running.count(job) <= most
 
 
-TestQueue = QueueMachine.TestCase
-TestQueue.settings = settings(
-    max_examples=40,
+QUICK = settings(
+    max_examples=30,
     stateful_step_count=30,
     deadline=None,  # a step is a commit on a real disk
     suppress_health_check=[HealthCheck.too_slow],
 )
+TestQueue = QueueMachine.TestCase
+TestQueue.settings = QUICK
+
+
+def forgetful(_conn, _new):
+    """What `builds._of_transitions` would be if nobody asked."""
+    return asyncio.sleep(0, {})
+
+
+@pytest.mark.parametrize(("name", "broken"), [("_of_transitions", forgetful), ("RUNNING", sa.false())])
+def test_the_machine_finds_a_broken_queue(monkeypatch, name, broken):
+    """Negative controls: one build a transition, and the limit of running builds (the fence's is in test_builds)."""
+    monkeypatch.setattr(builds, name, broken)
+    find = settings(QUICK, max_examples=300, phases=[Phase.generate], database=None, derandomize=True)
+    with pytest.raises((AssertionError, sa.exc.IntegrityError)):
+        run_state_machine_as_test(QueueMachine, settings=find)
