@@ -2,12 +2,12 @@
 
 from __future__ import annotations
 
-from datetime import UTC, datetime
-
 import headgate_trailer
-import pytest
 
 from headgate import api
+from headgate.api.testing import NOW, ConditionContract
+
+(KIND,) = headgate_trailer.headgate_conditions()
 
 PUSH = api.Push(
     repository=api.Repository(host="git.example.org", path="team/app"),
@@ -18,28 +18,25 @@ PUSH = api.Push(
 
 
 def subject(message):
-    return api.Subject(event=PUSH, observer="webhook", now=datetime(2026, 1, 1, tzinfo=UTC), message=message)
+    return api.Subject(event=PUSH, observer="webhook", now=NOW, message=message)
 
 
-@pytest.mark.parametrize(
-    ("options", "message", "passed"),
-    [
-        ({"name": "CI"}, "Faster queue\n\nCI: full\n", True),
-        ({"name": "CI", "value": "full"}, "Faster queue\n\nThe why.\n\nci: full\nSigned-off-by: A", True),
-        ({"name": "CI", "value": "full"}, "Faster queue\n\nCI: quick", False),
-        ({"name": "CI"}, "CI: a subject line is no trailer", False),
-        ({"name": "CI"}, None, False),
-    ],
-)
-def test_a_trailer_asks_for_a_build(options, message, passed):
-    assert headgate_trailer.compile_trailer(options).judge(subject(message)).passed is passed
+class TestTrailer(ConditionContract):
+    """The contract of every condition: strict schema, pure, verdicts that name their rule. Ours are the examples."""
+
+    kind = KIND
+    passing = (
+        ({"name": "CI"}, subject("Faster queue\n\nCI: full\n")),
+        ({"name": "CI", "value": "full"}, subject("Faster queue\n\nThe why.\n\nci: full\nSigned-off-by: A")),
+    )
+    failing = (
+        ({"name": "CI", "value": "full"}, subject("Faster queue\n\nCI: quick")),
+        ({"name": "CI"}, subject("CI: a subject line is no trailer")),
+        ({"name": "CI"}, subject(None)),
+    )
+    refused = ({}, {"name": "two words"})
 
 
 def test_the_verdict_shows_what_was_compared():
-    verdict = headgate_trailer.compile_trailer({"name": "CI", "value": "full"}).judge(subject("x\n\nCI: quick"))
+    verdict = KIND.compile({"name": "CI", "value": "full"}).judge(subject("x\n\nCI: quick"))
     assert verdict.compared == {"name": "CI", "wanted": "full", "found": "quick"}
-
-
-def test_the_kind_is_offered_as_conditions_trailer():
-    (kind,) = headgate_trailer.headgate_conditions()
-    assert (kind.name, kind.compile) == ("trailer", headgate_trailer.compile_trailer)

@@ -3,9 +3,11 @@
 from __future__ import annotations
 
 import json
+import socket
 import sqlite3
 import stat
 import subprocess
+import sys
 
 import pytest
 
@@ -145,3 +147,36 @@ def test_serve_without_a_configuration_says_what_to_copy(headgate):
     done = headgate("serve")
     assert done.returncode == 78
     assert "copy config.example.yaml to config.yaml" in done.stderr
+
+
+def test_a_port_that_is_taken_is_a_sentence(headgate, folder):
+    (folder / "jobs.d").mkdir()
+    with socket.socket() as taken:
+        taken.bind(("127.0.0.1", 0))
+        taken.listen()
+        done = headgate("serve", "--port", taken.getsockname()[1])
+    assert done.returncode == 1
+    assert "the server cannot listen where it should: address already in use" in done.stderr
+    assert "--port" in done.stderr
+
+
+def test_a_second_server_on_the_same_data_is_refused(headgate, folder):
+    """Two processes on one database would lose what they promise; the lock is held as a server holds it."""
+    assert headgate("migrate").returncode == 0
+    program = (
+        "import sys\nfrom pathlib import Path\nfrom headgate.storage.lock import Lock\n"
+        "with Lock(Path(sys.argv[1])):\n    print('held', flush=True)\n    sys.stdin.read()"
+    )
+    holder = subprocess.Popen(
+        [sys.executable, "-c", program, folder / "state/headgate.db"],
+        stdin=subprocess.PIPE,
+        stdout=subprocess.PIPE,
+        text=True,
+    )
+    with holder:
+        assert holder.stdout.readline() == "held\n"
+        (folder / "jobs.d").mkdir()
+        done = headgate("serve", "--port", "0")
+        holder.stdin.close()
+    assert done.returncode == 1
+    assert "another process uses" in done.stderr

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import errno
+import os
 from typing import Annotated
 
 import typer
@@ -11,6 +13,8 @@ from headgate.cli.invocation import Invocation
 from headgate.cli.output import note, say
 
 app = typer.Typer()
+
+_CANNOT_LISTEN = {errno.EADDRINUSE, errno.EADDRNOTAVAIL, errno.EACCES}
 
 
 @app.command()
@@ -38,4 +42,12 @@ def serve(
 
     from headgate.app import serve as serve_forever
 
-    uvloop.run(serve_forever(call.config, host=host, port=port, say=say))
+    try:
+        uvloop.run(serve_forever(call.config, host=host, port=port, say=say))
+    except OSError as error:
+        if error.errno not in _CANNOT_LISTEN or error.filename is not None:
+            raise
+        raise Ending(
+            f"the server cannot listen where it should: {os.strerror(error.errno or 0).lower()}",
+            hint="stop what listens there, or choose another place with --host and --port",
+        ) from None
