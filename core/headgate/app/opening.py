@@ -3,13 +3,12 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import AsyncIterator, Callable, Mapping
+from collections.abc import Callable, Mapping
 from concurrent.futures import ThreadPoolExecutor
-from contextlib import AsyncExitStack, asynccontextmanager
-from dataclasses import dataclass
+from contextlib import AsyncExitStack
 from datetime import datetime
 from functools import partial
-from typing import Any, Literal, Protocol, TypeAlias, TypeVar
+from typing import Any, Literal, Protocol, Self, TypeAlias, TypeVar
 
 import aiohttp
 import structlog
@@ -90,50 +89,61 @@ class PluginsHost:
         return await asyncio.get_running_loop().run_in_executor(self._threads, call)
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
 class OpenKinds:
-    """Everything that is open, by configured name, and why the rest is not (`connections.acme` → reason)."""
+    """Everything that is open, by configured name, and why the rest is not (`connections.acme` → reason).
 
-    secrets: Secrets
-    connections: dict[str, Connection]
-    notifiers: Mapping[str, Notifier]
-    executors: Mapping[str, Executor]
-    problems: Mapping[str, str]
+    The dictionaries stay the same objects: whoever holds one sees what `reopen` put into it.
+    """
 
+    def __init__(
+        self, plugins: LoadedPlugins, *, redactor: Redactor, http: aiohttp.ClientSession, now: Callable[[], datetime]
+    ) -> None:
+        """Nothing is open yet. Use as an async context manager, and `reopen` inside it."""
+        self._plugins = plugins
+        self._http = http
+        self._now = now
+        self._threads = ThreadPoolExecutor(max_workers=PLUGIN_THREADS, thread_name_prefix="plugin")
+        self._stack = AsyncExitStack()
+        self._stores: dict[str, CredentialStore] = {}
+        self.secrets = Secrets(self._stores, redactor)
+        self.connections: dict[str, Connection] = {}
+        self.notifiers: dict[str, Notifier] = {}
+        self.executors: dict[str, Executor] = {}
+        self.problems: dict[str, str] = {}
 
-@asynccontextmanager
-async def open_kinds(
-    settings: Settings,
-    plugins: LoadedPlugins,
-    *,
-    redactor: Redactor,
-    http: aiohttp.ClientSession,
-    now: Callable[[], datetime],
-) -> AsyncIterator[OpenKinds]:
-    """Open the stores first, because the others ask for secrets; close all in the opposite order."""
-    stores: dict[str, CredentialStore] = {}
-    kinds = plugins.kinds
-    with ThreadPoolExecutor(max_workers=PLUGIN_THREADS, thread_name_prefix="plugin") as threads:
+    async def __aenter__(self) -> Self:
+        """Itself."""
+        return self
+
+    async def __aexit__(self, *_: object) -> None:
+        """Close everything, in the opposite order."""
+        await self._stack.aclose()
+        self._threads.shutdown()
+
+    async def reopen(self, settings: Settings) -> None:
+        """Open what `settings` say, put it in place of what was open, then close that."""
         async with AsyncExitStack() as stack:
-            door = _Door(
-                stack,
-                plugins,
-                host=partial(PluginsHost, secrets=Secrets(stores, redactor), http=http, threads=threads, now=now),
-                problems=dict(settings.unavailable),
-            )
+            stores: dict[str, CredentialStore] = {}
+            secrets = Secrets(stores, self.secrets.redactor)
+            host = partial(PluginsHost, secrets=secrets, http=self._http, threads=self._threads, now=self._now)
+            door = _Door(stack, self._plugins, host=host, problems=dict(settings.unavailable))
+            kinds = self._plugins.kinds
+            # The stores first, because the others ask for secrets while they open.
             stores.update(
                 await door.enter_all("credential_stores", "credential store", kinds.credential_stores, settings)
             )
             connections = {name: _closed(name, reason) for name, reason in _connections(settings.unavailable)}
             for one in settings.connections:
                 connections[one.name] = await door.connect(one, kinds.providers[one.provider])
-            yield OpenKinds(
-                secrets=Secrets(stores, redactor),
-                connections=connections,
-                notifiers=await door.enter_all("notifiers", "notifier", kinds.notifiers, settings),
-                executors=await door.enter_all("executors", "executor", kinds.executors, settings),
-                problems=door.problems,
-            )
+            notifiers = await door.enter_all("notifiers", "notifier", kinds.notifiers, settings)
+            executors = await door.enter_all("executors", "executor", kinds.executors, settings)
+            _replace(self._stores, stores)
+            _replace(self.connections, connections)
+            _replace(self.notifiers, notifiers)
+            _replace(self.executors, executors)
+            _replace(self.problems, door.problems)
+            old, self._stack = self._stack, stack.pop_all()
+        await old.aclose()
 
 
 class _Door:
@@ -189,6 +199,13 @@ class _Door:
         self.problems[place] = reason
         host.log.error("not opened", place=place, reason=reason)
         return None
+
+
+def _replace(held: dict[str, T], fresh: Mapping[str, T]) -> None:
+    """In place and without a moment of emptiness: a webhook must not find its connection gone in between."""
+    held.update(fresh)
+    for name in held.keys() - fresh.keys():
+        del held[name]
 
 
 def _connections(unavailable: Mapping[str, str]) -> list[tuple[str, str]]:

@@ -13,13 +13,15 @@ from pathlib import Path
 
 import aiohttp
 import structlog
+from msgspec.structs import replace
 
-from headgate.api.builds import Build
+from headgate.api.builds import Build, State
 from headgate.api.providers import Provider
 from headgate.api.sealing import read_key_file
 from headgate.app.desk import Desk
 from headgate.app.jobs import JobFiles
-from headgate.app.opening import OpenKinds, open_kinds
+from headgate.app.opening import OpenKinds
+from headgate.app.reload import Reload, report_closed
 from headgate.app.sources import Sources
 from headgate.app.terminal import Say, Terminal
 from headgate.builds.logs import Logs
@@ -32,6 +34,7 @@ from headgate.notifications.outbox import Outbox
 from headgate.plugins import LoadedPlugins, load_plugins
 from headgate.scheduling.inbox import Inbox, OpenConnection
 from headgate.scheduling.polls import Poller
+from headgate.storage import builds
 from headgate.storage.database import Database, open_database
 from headgate.storage.schema import migrate
 from headgate.telemetry.health import Health
@@ -45,6 +48,12 @@ from headgate.web.server import serve as listen
 log = structlog.get_logger(__name__)
 
 EXIT_OUR_FAULT = 70
+
+DEPTH_SECONDS = 5.0
+"""Seconds between two looks at the queue's depth."""
+
+DRAIN_SECONDS = 10.0
+"""How long running builds may still go on when the server is stopped; then they are ended and handed back."""
 
 HTTP_SECONDS = 30.0
 """Time-out of a whole request by the shared HTTP client."""
@@ -75,7 +84,8 @@ async def running(
 ) -> AsyncIterator[asyncio.Task[None]]:
     """A server that serves while the context lasts; the task given ends only when a part of it broke."""
     redactor = Redactor()
-    plugins, settings = _configure(config, redactor)
+    plugins, written = _configure(config, redactor)
+    settings = _listening_on(written, host, port)
     terminal = Terminal(say or (lambda _: None), config=config)
     metrics, health = Metrics(), Health(expected=("database", "jobs", "worker"))
     async with AsyncExitStack() as stack:
@@ -84,13 +94,14 @@ async def running(
         if token := await ensure_admin_token(database, _now()):
             terminal.token(token)
         http = await stack.enter_async_context(_http_client())
-        opened = await stack.enter_async_context(open_kinds(settings, plugins, redactor=redactor, http=http, now=_now))
-        for place, reason in opened.problems.items():
-            health.set(place, "degraded", reason)
+        opened = await stack.enter_async_context(OpenKinds(plugins, redactor=redactor, http=http, now=_now))
+        await opened.reopen(settings)
+        report_closed(opened, health)
         jobs = JobFiles(settings, plugins.kinds, metrics=metrics, health=health)
         await asyncio.to_thread(jobs.read_first)
         rooms = _Rooms(
             settings=settings,
+            written=written,
             plugins=plugins,
             database=database,
             opened=opened,
@@ -103,12 +114,12 @@ async def running(
         )
         tasks = asyncio.create_task(rooms.run(), name="rooms")
         stack.push_async_callback(_end, tasks)
-        address = host or settings.server.host
+        stack.push_async_callback(rooms.drain)
         listening = await stack.enter_async_context(
             listen(
                 rooms.web,
-                host=address,
-                port=settings.server.port if port is None else port,
+                host=settings.server.host,
+                port=settings.server.port,
                 socket_path=settings.data / "headgate.sock",
             )
         )
@@ -132,6 +143,14 @@ def _configure(config: Path, redactor: Redactor) -> tuple[LoadedPlugins, Setting
         if report.status == "broken":
             log.error("plugin not usable", plugin=report.name, distribution=report.distribution, reason=report.reason)
     return plugins, settings
+
+
+def _listening_on(settings: Settings, host: str | None, port: int | None) -> Settings:
+    """What the command line says of where to listen, so that links say it too."""
+    server = replace(
+        settings.server, host=host or settings.server.host, port=settings.server.port if port is None else port
+    )
+    return replace(settings, server=server)
 
 
 async def _open_database(settings: Settings, stack: AsyncExitStack) -> Database:
@@ -171,6 +190,7 @@ class _Rooms:
         self,
         *,
         settings: Settings,
+        written: Settings,
         plugins: LoadedPlugins,
         database: Database,
         opened: OpenKinds,
@@ -182,7 +202,7 @@ class _Rooms:
         http: aiohttp.ClientSession,
     ) -> None:
         self._settings, self._opened, self._jobs, self._terminal = settings, opened, jobs, terminal
-        self._health = health
+        self._health, self._metrics, self._database = health, metrics, database
         self._normalise = {name: kind.normalise for name, kind in plugins.kinds.providers.items()}
         self._changes = BuildChanges()
         sources = Sources(opened.connections, settings=settings, metrics=metrics, http=http)
@@ -246,6 +266,9 @@ class _Rooms:
             log=structlog.get_logger("headgate.inbox"),
             now=_now,
         )
+        self._reload = Reload(
+            written, kinds=plugins.kinds, opened=opened, jobs=jobs, health=health, changed=self._jobs_changed
+        )
         desk = Desk(database=database, worker=self._worker, received=self._inbox.received, now=_now)
         self.web = make_app(
             settings=settings,
@@ -275,13 +298,23 @@ class _Rooms:
         self._health.set("worker", "ok")
         try:
             async with asyncio.TaskGroup() as tasks:
-                for work in (self._inbox.run, self._worker.run, self._outbox.run, self._follow_files):
-                    tasks.create_task(work(), name=work.__qualname__)
+                for work in (self._inbox, self._worker, self._outbox, self._reload):
+                    tasks.create_task(work.run(), name=type(work).__name__)
+                tasks.create_task(self._watch_queue(), name="queue depth")
         finally:
             self._poller.stop()
 
-    async def _follow_files(self) -> None:
-        await self._jobs.follow(self._jobs_changed)
+    async def drain(self) -> None:
+        """Nothing new comes in any more: let what runs here end, for a while."""
+        await self._worker.drain(DRAIN_SECONDS)
+
+    async def _watch_queue(self) -> None:
+        """The queue's depth, for the metrics."""
+        while True:
+            async with self._database.reading() as connection:
+                depth = await builds.depth(connection)
+            self._metrics.queue_depth({State.QUEUED: depth.queued, State.RUNNING: depth.running})
+            await asyncio.sleep(DEPTH_SECONDS)
 
     def _jobs_changed(self) -> None:
         self._poller.rebuild()

@@ -16,7 +16,7 @@ class Secrets:
     def __init__(self, stores: Mapping[str, CredentialStore], redactor: Redactor) -> None:
         """`stores`: by the name that stands behind `secret://`; `redactor`: the process-wide one."""
         self._stores = stores
-        self._redactor = redactor
+        self.redactor = redactor
 
     async def resolve(self, reference: str, *, for_host: str | None = None) -> Credential:
         """What `reference` stands for; `for_host` is where it is about to travel, `None` when it stays here.
@@ -27,7 +27,7 @@ class Secrets:
         store, name = self._find(reference)
         credential = (await store.get(name)).check()
         for secret in credential.secrets():
-            self._redactor.add(secret.reveal())
+            self.redactor.add(secret.reveal())
         if for_host is not None and not allows(credential.hosts, for_host):
             raise CredentialError(
                 f"{reference} may not travel to {for_host!r}: it is bound to {', '.join(credential.hosts) or 'no host'}"

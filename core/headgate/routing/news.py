@@ -39,7 +39,7 @@ def plan_news(
             notifier=block.kind,
             options=block.options,
             phase=phase,
-            order_key=notifier.order_key(build, block.options),
+            order_key=f"{block.kind} {notifier.order_key(build, block.options)}",  # no notifier can reach another's
             sequence=_sequence(build, phase),
             build=build,
             created_at=now,
