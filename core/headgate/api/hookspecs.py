@@ -40,7 +40,15 @@ def headgate_providers() -> Iterable[ProviderKind]:
     ```python
     @hookimpl
     def headgate_providers():
-        yield ProviderKind(name="sourcehut", summary="sr.ht repositories", schema=SCHEMA, open=open_connection, ...)
+        yield ProviderKind(
+            name="sourcehut",
+            summary="sr.ht repositories",
+            schema=SCHEMA,
+            open=open_connection,
+            provides=Sourcehut,
+            normalise=normalise,
+            read=read,
+        )
     ```
     """
     return ()

@@ -1,0 +1,34 @@
+"""Events: what they promise to everybody who stores, sends or reads them."""
+
+from __future__ import annotations
+
+import json
+
+import msgspec
+import pytest
+
+from headgate import api
+from headgate.api.testing import sample_events
+
+
+@pytest.mark.parametrize("event", sample_events(), ids=api.event_type)
+def test_an_event_survives_json_and_says_its_type(event):
+    text = msgspec.json.encode(event)
+    assert msgspec.json.decode(text, type=api.Event) == event
+    assert json.loads(text)["type"] == api.event_type(event)
+
+
+def test_there_is_a_sample_of_every_type():
+    assert {type(event) for event in sample_events()} == set(api.Event.__args__)
+
+
+@pytest.mark.parametrize(
+    ("text", "sha"), [(None, None), ("", None), ("0" * 40, None), ("0" * 64, None), ("A1" * 20, "a1" * 20)]
+)
+def test_no_object_is_none(text, sha):
+    assert api.sha_or_none(text) == sha
+
+
+def test_values_are_frozen():
+    with pytest.raises(AttributeError):
+        sample_events()[0].ref = "refs/heads/other"
