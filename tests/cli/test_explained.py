@@ -15,7 +15,7 @@ from headgate.storage.decisions import Decision
 from headgate.storage.deliveries import DeliveryRecord
 from headgate.storage.events import EventRecord
 from headgate.storage.refs import RefKey, Transition
-from headgate.web.shapes import explanation_shape
+from headgate.web.shaping import explanation_shape
 
 NOW = datetime(2026, 5, 4, 12, 0, tzinfo=UTC)
 REPOSITORY = api.Repository(host="github.com", path="acme/web")
