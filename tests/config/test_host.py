@@ -4,6 +4,9 @@ import dataclasses
 from pathlib import Path
 
 import pytest
+import yaml
+from hypothesis import HealthCheck, given, settings
+from hypothesis import strategies as st
 
 from headgate.api import ConfigError
 from headgate.config.host import load_plugin_settings, load_settings
@@ -147,3 +150,49 @@ def test_the_plugins_block_is_readable_before_any_plugin(folder):
     assert load_plugin_settings(folder.write("config.yaml", "")) == PluginSettings()
     with pytest.raises(ConfigError, match="did you mean `deny`"):
         load_plugin_settings(folder.write("config.yaml", "plugins: {dney: [b]}"))
+
+
+WHOLE = {
+    "data": "d",
+    "database": "sqlite:///x",
+    "jobs": ["a"],
+    "server": {"host": "h", "port": 1, "public_url": "https://x", "max_body": "1MiB", "read_timeout": "5s"},
+    "git": {"local_roots": ["."], "timeout": "2m", "max_repository_size": "1GiB"},
+    "polling": {"jitter": 0.1, "concurrency": 3},
+    "worker": {"slots": 1, "lease": "1m", "log_limit": "1KiB"},
+    "logs": {"format": "json", "level": "info"},
+    "plugins": {"allow": ["a"], "deny": []},
+    "connections": {"a": {"provider": "forge", "root": "x", "secrets": ["secret://env/X"]}},
+    "credential_stores": {"env": {}},
+    "executors": {"cluster": {"room": "x"}},
+    "notifiers": {"chat": {"room": "x"}},
+}
+JUNK = st.recursive(
+    st.none() | st.booleans() | st.integers() | st.sampled_from(["", "x", "5m", "${X}", 0.5, "secret://env/x", "forge"]),
+    lambda inner: st.lists(inner, max_size=2) | st.dictionaries(st.sampled_from(["provider", "x", "env", ""]), inner, max_size=2),
+    max_leaves=4,
+)  # fmt: skip
+KEYS = st.sampled_from(
+    [(key, None) for key in WHOLE] + [(k, n) for k, v in WHOLE.items() if isinstance(v, dict) for n in v]
+)
+
+
+@settings(max_examples=300, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
+@given(st.lists(st.tuples(KEYS, JUNK), max_size=3), st.booleans())
+def test_whatever_stands_in_the_file_is_settings_or_problems(folder, kinds, changes, broken):
+    value = {key: dict(block) if isinstance(block, dict) else block for key, block in WHOLE.items()}
+    for (key, name), junk in changes:
+        if name is None or not isinstance(value[key], dict):
+            value[key] = junk
+        else:
+            value[key][name] = junk
+    kinds = dataclasses.replace(kinds, broken=BROKEN) if broken else kinds
+    told = ()
+    try:
+        settings = folder.settings(yaml.dump(value), kinds)
+    except ConfigError as error:
+        told = error.problems
+    else:
+        assert settings.file.parent == folder.path
+        assert broken or not settings.problems
+    assert all(problem.line for problem in told)

@@ -4,6 +4,9 @@ import dataclasses
 
 import msgspec
 import pytest
+import yaml
+from hypothesis import HealthCheck, given, settings
+from hypothesis import strategies as st
 
 from headgate.api import Block, Checkout, Job, ParameterDefinition, QueueRules, Step
 
@@ -316,3 +319,45 @@ def test_ten_thousand_texts_in_one_file_are_taken_as_written_in_linear_time(fold
     loaded = folder.jobs("jobs:\n" + "".join(f"  j{number}: {body}\n" for number in range(1000)))
     assert len(loaded.jobs) == 1000
     assert {job.triggers[0].options["branches"][0] for job in loaded.jobs} == {"1.10"}
+
+
+def places(value, path=()):
+    yield path
+    if isinstance(value, dict):
+        for key, member in value.items():
+            yield from places(member, (*path, key))
+    elif isinstance(value, list):
+        for at, member in enumerate(value):
+            yield from places(member, (*path, at))
+
+
+def replaced(value, path, new):
+    if not path:
+        return new
+    copied = list(value) if isinstance(value, list) else dict(value)
+    copied[path[0]] = replaced(value[path[0]], path[1:], new)
+    return copied
+
+
+TEXT_OF_ALL = yaml.safe_load(FULL)
+JUNK = st.recursive(
+    st.none() | st.booleans() | st.integers() | st.floats() | st.sampled_from(["", "x", "5m", "${X}", "*", "[", "none", "secret://env/x"]),
+    lambda inner: st.lists(inner, max_size=2) | st.dictionaries(st.sampled_from(["push", "name", "run", "x", "A", ""]), inner, max_size=2),
+    max_leaves=4,
+)  # fmt: skip
+
+
+@settings(max_examples=300, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
+@given(st.lists(st.tuples(st.sampled_from(list(places(TEXT_OF_ALL))), JUNK), min_size=1, max_size=3), st.booleans())
+def test_whatever_stands_in_a_file_is_a_job_or_a_problem(folder, changes, add):
+    value = TEXT_OF_ALL
+    for path, junk in changes:
+        if path in set(places(value)):
+            value = replaced(value, path, junk)
+    if add and isinstance(value, dict):
+        value = {**value, "more": 1}
+    loaded = folder.jobs(yaml.dump(value), config=CONFIG)
+    assert loaded.jobs or loaded.problems or value == {"jobs": {}}
+    assert all(problem.line for problem in loaded.problems) or value is None
+    for job in loaded.jobs:
+        assert msgspec.json.decode(msgspec.json.encode(job), type=Job) == job

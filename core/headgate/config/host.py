@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import dataclasses
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
@@ -51,6 +52,8 @@ def load_settings(path: Path, kinds: KnownKinds) -> Settings:
     document = _document(path)
     value = {} if document.value is None else document.value
     left_out, unavailable = _leave_out(document, value, kinds) if isinstance(value, dict) else ([], {})
+    texts = {at: text for at, text in document.texts.items() if ".".join(map(str, at[:2])) not in unavailable}
+    document = dataclasses.replace(document, texts=texts)
     stores = dict.fromkeys(_names(value, "credential_stores"), "")
     stores |= dict.fromkeys(_unavailable_names(unavailable, "credential_stores"), "")
     problems = list(placeholder_problems(document, value))
