@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+import asyncio
 import re
 import socket
 import stat
 from datetime import UTC, datetime
 
 import pytest
+import uvloop
 from web_server import running_server
 
 from headgate import api
@@ -186,6 +188,19 @@ async def test_the_unix_socket_is_the_local_admin_and_only_its_owner_can_open_it
         who = await answer.json()
     assert who["via"] == "socket"
     assert who["permissions"] == ["admin"]
+
+
+def test_the_same_under_uvloop_which_serves_in_earnest(tmp_path):
+    async def ask_both_ways():
+        async with running_server(tmp_path) as server:
+            async with server.local.get("http://local/api/v1/whoami") as answer:
+                assert (answer.status, (await answer.json())["via"]) == (200, "socket")
+            async with server.client.get(server.url + "/api/v1/whoami") as answer:
+                assert answer.status == 401
+            assert stat.S_IMODE(server.socket.stat().st_mode) == 0o600
+
+    with asyncio.Runner(loop_factory=uvloop.new_event_loop) as runner:
+        runner.run(ask_both_ways())
 
 
 async def test_a_socket_file_left_by_a_killed_server_is_replaced_and_removed_at_the_end(tmp_path):

@@ -12,6 +12,7 @@ from web_server import github_headers, push_body, running_server
 
 from headgate.storage import deliveries
 from headgate.web import limits, webhooks
+from headgate.web import server as server_module
 
 
 @pytest.fixture
@@ -81,6 +82,19 @@ async def test_headers_that_trickle_in_end_at_the_deadline_however_lively_the_tr
         await asyncio.sleep(0.05)
     assert b" 408 " in await answered
     assert 0.4 < time.monotonic() - began < 3
+
+
+async def test_without_the_header_deadline_the_trickle_goes_on(impatient, monkeypatch):
+    """The negative control of the test above."""
+    monkeypatch.setattr(server_module._Protocol, "_give_up", lambda _: None)
+    wire = await Wire.open(impatient)
+    body = push_body()
+    request = raw_request(body)
+    await wire.say(request[:40])
+    await asyncio.sleep(1.2)
+    await wire.say(request[40:] + body)
+    assert (await wire.answer())[0] == 202
+    await wire.close()
 
 
 async def test_the_deadline_holds_for_the_second_request_of_a_connection_too(impatient, wire):

@@ -80,6 +80,17 @@ async def test_a_large_body_is_read_after_the_answer(server):
     assert reading is None
 
 
+async def test_a_recorded_delivery_is_202_even_when_nobody_could_be_woken(server):
+    class Asleep(list):
+        def append(self, _):
+            raise RuntimeError("the flow is gone")
+
+    server.parts.received = Asleep()
+    async with server.deliver(push_body()) as answer:
+        assert answer.status == 202
+    assert await count(server) == 1
+
+
 async def test_a_form_is_accepted_and_the_old_secret_too(server):
     body = b"payload=%7B%22zen%22%3A%22x%22%7D"
     headers = github_headers(body, event="ping") | {

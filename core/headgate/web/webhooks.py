@@ -96,10 +96,16 @@ class Webhooks:
             return _answer(200, Accepted(delivery=recorded.duplicate_of, duplicate=True))
         self._count(connection, new.event, new.state)
         if new.state == "recorded":
-            self._received(new, reading)
+            self._wake(new, reading)
         if new.state == "ignored":
             return _answer(200, Accepted(delivery=delivery.id, ignored=new.reason))
         return _answer(202, Accepted(delivery=delivery.id))
+
+    def _wake(self, new: NewDelivery, reading: Reading | None) -> None:
+        try:
+            self._received(new, reading)
+        except Exception:  # it is on disk, so the answer is 202 whatever becomes of the wake-up
+            log.exception("a recorded delivery could not be handed on; it is found in the database", id=new.delivery.id)
 
     async def _delivery(self, request: web.BaseRequest, connection: str, hook: str) -> Delivery:
         """The request as a value, within all limits."""
