@@ -48,7 +48,7 @@ def read_plain_json(body: bytes) -> Any:
         raise Unreadable(f"the body is not UTF-8: {error.reason} at byte {error.start}") from None
     _check_depth(text)
     try:
-        return json.loads(
+        value = json.loads(
             text,
             object_pairs_hook=_object_without_doubles,
             parse_int=_short_int,
@@ -57,6 +57,17 @@ def read_plain_json(body: bytes) -> Any:
         )
     except (ValueError, RecursionError) as error:
         raise Unreadable(f"the body is not JSON: {error}") from None
+    if "\\ud" in text or "\\uD" in text:
+        _check_characters(value)
+    return value
+
+
+def _check_characters(value: Any) -> None:
+    r"""`"\ud800"` is half a character: JSON's grammar allows it, and nothing could store or send it."""
+    try:
+        json.dumps(value, ensure_ascii=False).encode()
+    except UnicodeEncodeError:
+        raise Unreadable("the body holds half of a surrogate pair, which is no character") from None
 
 
 def _check_depth(text: str) -> None:

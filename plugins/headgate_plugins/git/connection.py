@@ -16,6 +16,9 @@ from headgate_plugins.git.webhooks import NOTIFY, read_at
 ACCEPT_UNSIGNED = "yes, anyone may start builds"
 """What an admin has to write to open the door."""
 
+LONGEST_KEY = 128
+"""Characters of a webhook-id."""
+
 _TYPES = {"ssh": ("ssh_key",), "https": ("token", "user_password"), "http": ("token", "user_password")}
 
 
@@ -70,6 +73,8 @@ class Git:
         if delivery.hook:
             raise api.Unauthenticated(f"a git connection has no hook `{delivery.hook[:80]}`")
         key = delivery.header("webhook-id") or None
+        if key is not None and not (key.isascii() and key.isprintable() and len(key) <= LONGEST_KEY):
+            raise api.Unauthenticated("the header webhook-id has another form")
         if self._accept_unsigned:
             return api.Seal(key=key)
         secret = api.check_standard_webhooks(

@@ -21,6 +21,9 @@ ACCEPT_UNSIGNED = "yes, anyone may start builds"
 LONGEST_DESCRIPTION = 140
 """Characters. https://docs.github.com/en/rest/commits/statuses"""
 
+LONGEST_KEY = 128
+"""Characters; a GUID has 36."""
+
 # https://docs.github.com/en/rest/commits/statuses#create-a-commit-status
 STATUS_STATES: Mapping[api.StatusState, str] = {
     "queued": "pending",
@@ -67,12 +70,11 @@ class GitHub:
 
         https://docs.github.com/en/webhooks/using-webhooks/validating-webhook-deliveries
         """
-        key = delivery.header("x-github-delivery") or None
-        if self._accept_unsigned and not self._secrets:
-            return api.Seal(key=key)
-        signature = delivery.header("x-hub-signature-256")
-        secret = api.check_hmac_sha256(delivery.body, signature, self._secrets, prefix="sha256=")
-        return api.Seal(key=key, secret=secret)
+        secret = 0
+        if self._secrets or not self._accept_unsigned:
+            signature = delivery.header("x-hub-signature-256")
+            secret = api.check_hmac_sha256(delivery.body, signature, self._secrets, prefix="sha256=")
+        return api.Seal(key=_key(delivery), secret=secret)
 
     def parse(self, delivery: api.Delivery) -> api.Reading:
         """What it says; needs nothing of the connection."""
@@ -112,6 +114,14 @@ class GitHub:
         expires = answer.headers.get("github-authentication-token-expiration")
         message = f"the token expires {expires}" if expires else ""
         return api.ConnectionReport(user=user, scopes=scopes, missing=missing, message=message)
+
+
+def _key(delivery: api.Delivery) -> str | None:
+    """GitHub's own id, a GUID; the same when it is redelivered, by hand or by API."""
+    key = delivery.header("x-github-delivery") or None
+    if key is not None and not (key.isascii() and key.isprintable() and len(key) <= LONGEST_KEY):
+        raise api.Unauthenticated("the header X-GitHub-Delivery has another form")
+    return key
 
 
 def _path(repository: str) -> str:

@@ -39,8 +39,8 @@ SAID_BY_PUSH = {
 def read(delivery: api.Delivery) -> api.Reading:
     """What a delivery says; pure. Raises `Unreadable`, and nothing else."""
     event = delivery.header("x-github-event")
-    if not event:
-        raise api.Unreadable("the header X-GitHub-Event is missing, empty or doubled")
+    if not event or not (event.isascii() and event.isprintable()):
+        raise api.Unreadable("the header X-GitHub-Event is missing, empty, doubled or no word")
     if event in SAID_BY_PUSH:
         return api.Ignored(reason=f"GitHub event `{event}`: {SAID_BY_PUSH[event]}")
     if event not in EVENTS:

@@ -62,6 +62,13 @@ class TestContract(ProviderContract):
         """Redelivered by hand or by API, it is the same."""
         assert self.open().authenticate(self.deliver()).key == "72d3162e-cc78-11e3-81ab-4c9367dc0958"
 
+    @pytest.mark.parametrize("key", ["x" * 129, "\udcff", "é"])
+    def test_a_delivery_id_that_could_not_be_kept_is_refused(self, key):
+        """It is not signed, so anybody who replays a request can choose it."""
+        good = self.deliver()
+        headers = tuple((name, key if name == "x-github-delivery" else value) for name, value in good.headers)
+        self.refuses(self.open(), msgspec.structs.replace(good, headers=headers))
+
     def test_without_the_check_everything_would_come_in(self):
         """The negative control: with the door opened in plain words, the same unsigned request is accepted."""
         unsigned = self.deliver(headers=[("x-github-event", "push")])

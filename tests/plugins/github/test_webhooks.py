@@ -97,6 +97,9 @@ def test_a_push_that_cannot_be_meant_is_unreadable(changes):
 
 
 def test_a_delivery_without_its_event_header_is_unreadable():
+    for name in ("\udcff", "é", "a\tb"):
+        with pytest.raises(api.Unreadable, match="X-GitHub-Event"):
+            KIND.read(delivery(name, b"{}"))
     nameless = msgspec.structs.replace(delivery("push", b"{}"), headers=())
     with pytest.raises(api.Unreadable, match="X-GitHub-Event"):
         KIND.read(nameless)

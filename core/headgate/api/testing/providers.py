@@ -228,6 +228,7 @@ class ProviderContract:
             except api.Unreadable:
                 continue
             assert isinstance(reading, api.Parsed | api.Ignored)
+            msgspec.json.encode(reading)
         for body in (b"", b"null", b"[]", b"{}", b"\xff", b"1" * 5000, b"[" * 100_000, b'{"a":1,"a":1}'):
             with pytest.raises(api.Unreadable):
                 provider.parse(msgspec.structs.replace(good, body=body))
