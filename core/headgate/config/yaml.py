@@ -90,8 +90,12 @@ def read_yaml(text: str, *, file: str) -> Document:
         raise ConfigError(Problem(file=file, message=f"the file is longer than {MAX_CHARACTERS} characters"))
     reading = _Reading(file)
     try:
-        for event in yaml.parse(text, Loader=_PARSER):
-            reading.take(event)
+        parser = _PARSER(text)
+        try:
+            while parser.check_event():
+                reading.take(parser.get_event())
+        finally:
+            parser.dispose()
     except yaml.YAMLError as error:
         raise ConfigError(*reading.problems, _syntax_problem(error, text, file)) from None
     except UnicodeEncodeError as error:
