@@ -46,7 +46,6 @@ def read_plain_json(body: bytes) -> Any:
         text = body.decode()
     except UnicodeDecodeError as error:
         raise Unreadable(f"the body is not UTF-8: {error.reason} at byte {error.start}") from None
-    _check_depth(text)
     try:
         value = json.loads(
             text,
@@ -55,11 +54,30 @@ def read_plain_json(body: bytes) -> Any:
             parse_float=_short_float,
             parse_constant=_no_constant,
         )
-    except (ValueError, RecursionError) as error:
+    except RecursionError:
+        raise Unreadable(f"the body nests deeper than {MAX_DEPTH} levels") from None
+    except ValueError as error:
         raise Unreadable(f"the body is not JSON: {error}") from None
+    if text.count("[") + text.count("{") > MAX_DEPTH:
+        _check_depth(value)
     if "\\ud" in text or "\\uD" in text:
         _check_characters(value)
     return value
+
+
+def _check_depth(value: Any) -> None:
+    """Level by level: the reader itself gives up at Python's own limit, which is safe and far too deep."""
+    level = [value]
+    for _ in range(MAX_DEPTH):
+        level = [
+            inner
+            for outer in level
+            for inner in (outer.values() if type(outer) is dict else outer)
+            if type(inner) is dict or type(inner) is list
+        ]
+        if not level:
+            return
+    raise Unreadable(f"the body nests deeper than {MAX_DEPTH} levels")
 
 
 def _check_characters(value: Any) -> None:
@@ -68,26 +86,6 @@ def _check_characters(value: Any) -> None:
         json.dumps(value, ensure_ascii=False).encode()
     except UnicodeEncodeError:
         raise Unreadable("the body holds half of a surrogate pair, which is no character") from None
-
-
-def _check_depth(text: str) -> None:
-    """Counts brackets outside strings. Linear, and only for bodies that could be too deep at all."""
-    if text.count("[") + text.count("{") <= MAX_DEPTH:
-        return
-    depth = 0
-    for part in _outside_strings(text):
-        for character in part:
-            if character in "[{":
-                depth += 1
-                if depth > MAX_DEPTH:
-                    raise Unreadable(f"the body nests deeper than {MAX_DEPTH} levels")
-            elif character in "]}":
-                depth -= 1
-
-
-def _outside_strings(text: str) -> list[str]:
-    parts = text.replace("\\\\", "").replace('\\"', "").split('"')
-    return parts[::2]
 
 
 def _object_without_doubles(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
