@@ -99,8 +99,10 @@ class Flow:
         has settled the delivery.
         """
         async with self._lanes.enter({(fact.connection, fact.key) for fact in facts}):
-            judged = [await self._judge(fact) for fact in facts]
-            admitted = await self._database.writer.add(self._commit, _Case(judged=tuple(judged), settled=settled))
+            case = _Case(judged=tuple([await self._judge(fact) for fact in facts]), settled=settled)
+            # The writer keeps the order in which it is asked, so the lane is free before the commit is on disk.
+            commit = asyncio.create_task(self._database.writer.add(self._commit, case))
+        admitted = await commit
         self._tell(admitted)
         return admitted
 
@@ -151,7 +153,7 @@ class Flow:
             first_seen=fact.first_seen,
             default_branch=fact.default_branch,
         )
-        if isinstance(fact.event, Push) and any(job.needs_history for job in jobs):
+        if isinstance(fact.event, Push) and fact.event.after is not None:
             subject = await self._with_history(fact, fact.event, subject, jobs)
         subject = subject_text(subject)
         return Judged(
@@ -167,11 +169,12 @@ class Flow:
         return snapshot.of_repository(fact.connection, fact.key, repository.path if repository else None)
 
     async def _with_history(self, fact: Fact, push: Push, subject: Subject, jobs: Sequence[CompiledJob]) -> Subject:
-        """Commits and changed paths, from the event when it has them all, else from our mirror."""
-        if push.after is None:
-            return subject
-        if push.commits_complete and (paths := _changed_paths(push)) is not None:
-            return replace(subject, changed_paths=paths)
+        """Commits and changed paths, from the event when it has what the rules look at, else from our mirror."""
+        complete = _changed_paths(push) if push.commits_complete else None
+        needs_paths = complete is None and any(job.needs_paths for job in jobs)
+        needs_message = not push.commits and any(job.conditions for job in jobs)
+        if not (needs_paths or needs_message):
+            return replace(subject, changed_paths=complete)
         named = next((job.job.source.repository for job in jobs if job.key), push.repository.path)
         try:
             push, paths = await self._history.complete(fact.connection, named, push)

@@ -82,8 +82,20 @@ class FakeGitHub(GitServer):
         hook.chmod(0o755)
 
 
-def github_push(repository: str, ref: str, before: str | None, after: str | None) -> bytes:
-    """A push as GitHub documents it, for tests that post without a repository."""
+def github_push(
+    repository: str, ref: str, before: str | None, after: str | None, *, paths: list[str] | None = None
+) -> bytes:
+    """A push as GitHub documents it, for tests that post without a repository; `paths`: of its one listed commit."""
+    commit = {
+        "id": after,
+        "message": "A change",
+        "timestamp": "2026-01-01T12:00:00Z",
+        "url": f"https://github.com/{repository}/commit/{after}",
+        "author": {"name": "Ada", "email": "ada@example.org"},
+        "added": [],
+        "removed": [],
+        "modified": paths,
+    }
     zero = "0" * 40
     return json.dumps(
         {
@@ -94,8 +106,8 @@ def github_push(repository: str, ref: str, before: str | None, after: str | None
             "deleted": after is None,
             "forced": False,
             "compare": "https://github.com/compare",
-            "commits": [],
-            "head_commit": None,
+            "commits": [commit] if paths else [],
+            "head_commit": commit if paths else None,
             "repository": {
                 "id": 1,
                 "name": repository.rpartition("/")[2],

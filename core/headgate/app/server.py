@@ -159,6 +159,18 @@ async def _open_database(settings: Settings, stack: AsyncExitStack) -> Database:
     return await stack.enter_async_context(open_database(settings.database, on_fatal=_exit_at_once))
 
 
+def _hidden(settings: Settings) -> tuple[Path, ...]:
+    """What no build may see besides the data folder: our configuration, and every file a credential store names."""
+    named = [
+        Path(value) for block in settings.credential_stores.values() for value in block.values() if _is_path(value)
+    ]
+    return (settings.file, *settings.jobs, *named)
+
+
+def _is_path(value: object) -> bool:
+    return isinstance(value, str | Path) and Path(value).is_absolute()
+
+
 def _exit_at_once(error: BaseException) -> None:
     """After a failed fsync the next commit can look fine and not be: nothing may be answered any more."""
     log.critical("the database failed; exiting", error=repr(error))
@@ -227,7 +239,7 @@ class _Rooms:
             unseal=lambda sealed, bound_to: key.open(sealed, bound_to=bound_to),
             settings=settings.worker,
             data=settings.data,
-            hidden=(settings.file, *settings.jobs),
+            hidden=_hidden(settings),
             logs=logs,
             public_url=settings.public_url,
             metrics=metrics,

@@ -42,9 +42,11 @@ class CompiledJob:
     pattern: Globs | None
 
     @property
-    def needs_history(self) -> bool:
-        """Whether a rule looks at paths or messages that a poll or a cut payload does not bring."""
-        return bool(self.conditions) or any(trigger.needs_paths for _, trigger in self.triggers)
+    def needs_paths(self) -> bool:
+        """Whether a rule looks at changed paths, which a poll or a cut payload does not bring."""
+        return any(trigger.needs_paths for _, trigger in self.triggers) or any(
+            condition.needs_paths for _, condition in self.conditions
+        )
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

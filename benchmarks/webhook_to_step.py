@@ -1,0 +1,149 @@
+"""From a webhook's first byte to the first step's start, on an idle machine, with and without a checkout.
+
+    python benchmarks/webhook_to_step.py [ROUNDS]
+
+Prints p50 and p99 in milliseconds. The step writes the clock; sender and step share it. Beside them, in the same
+run: a bare process spawn, and `git clone` of the same repository, which is what a checkout would otherwise cost.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import statistics
+import subprocess
+import sys
+import tempfile
+import time
+from datetime import datetime
+from pathlib import Path
+
+import aiohttp
+
+sys.path.insert(0, str(Path(__file__).parents[1] / "tests" / "support"))
+from git_server import commit_to
+from live import FakeGitHub, Headgate, github_headers, github_push
+
+CONFIG = """
+data: data
+jobs: [jobs.d]
+server: {host: 127.0.0.1}
+connections:
+  hub: {provider: github, base_url: HUB, webhook_secrets: [secret://env/HOOK]}
+credential_stores: {env: {}}
+executors: {process: {isolation: ISOLATION}}
+logs: {level: warning}
+"""
+
+JOBS = """
+jobs:
+  bare:
+    source: {connection: hub, repository: acme/bare, checkout: none}
+    triggers: {push: {}}
+    run:
+      environment: {STAMPS: FOLDER}
+      steps: [{name: stamp, run: 'date +%s%N > "$STAMPS/$GIT_COMMIT"'}]
+  checkout:
+    source: {connection: hub, repository: acme/files}
+    triggers: {push: {}}
+    run:
+      environment: {STAMPS: FOLDER}
+      steps: [{name: stamp, run: 'date +%s%N > "$STAMPS/$GIT_COMMIT"'}]
+"""
+
+FILES = 3_000
+
+
+async def main(rounds: int) -> None:
+    print(f"{'what':<44} {'p50 ms':>8} {'p99 ms':>8}   n={rounds}")
+    show("spawn `date` (bare)", [spawn(["date"]) for _ in range(rounds)])
+    # A sandboxed step may write nowhere but its workspace, so it cannot leave its stamp here: measured from its log.
+    for isolation in ("none", "auto"):
+        with tempfile.TemporaryDirectory() as folder:
+            await measure(Path(folder), isolation, rounds)
+
+
+async def measure(folder: Path, isolation: str, rounds: int) -> None:
+    stamps = folder / "stamps"
+    stamps.mkdir()
+    async with FakeGitHub(folder / "hosted") as hub:
+        bare = hub.create("acme/files")
+        commit_to(bare, {f"src/d{n % 50}/f{n}.txt": f"{n}\n" * 20 for n in range(FILES)}, "Many files")
+        shas = [commit_to(bare, {"src/changed.txt": f"{n}\n"}, f"Change {n}") for n in range(rounds + 2)]
+        if isolation == "none":
+            show(f"`git clone --depth 1` of {FILES} files (bare)", await clones(hub.url("acme/files"), min(rounds, 10), folder))
+        headgate = Headgate(
+            folder / "headgate",
+            CONFIG.replace("HUB", hub.url()).replace("ISOLATION", isolation),
+            JOBS.replace("FOLDER", str(stamps)),
+        )
+        try:
+            await headgate.start()
+            async with aiohttp.ClientSession() as http:
+                bare_shas = [f"{n:040x}" for n in range(1, rounds + 3)]
+                for name, chain in (("bare", bare_shas), ("files", shas)):
+                    sent = await push_all(http, headgate, f"acme/{name}", chain, stamps, isolation)
+                    word = "without checkout" if name == "bare" else f"checkout of {FILES} files, mirror there"
+                    show(f"{word}, isolation {isolation}", sent[2:])
+        finally:
+            headgate.close()
+
+
+async def push_all(http, headgate, repository, chain, stamps, isolation) -> list[float]:
+    """Milliseconds for each push, one after the other; the first two warm the mirror and the pools."""
+    took = []
+    before = None
+    for number, sha in enumerate(chain):
+        body = github_push(repository, "refs/heads/main", before, sha)
+        headers = github_headers(body)
+        started = time.time_ns()
+        async with http.post(f"{headgate.url}/webhooks/hub", data=body, headers=headers) as answer:
+            assert answer.status == 202, await answer.text()
+        stamp = await (stamped(stamps / sha) if isolation == "none" else first_step(headgate, repository, number + 1))
+        took.append((stamp - started) / 1e6)
+        before = sha
+        await asyncio.sleep(0.15)  # idle again
+    return took
+
+
+async def stamped(path: Path) -> int:
+    async with asyncio.timeout(30):
+        while True:
+            if path.exists() and (text := path.read_text().strip()):
+                return int(text)
+            await asyncio.sleep(0.002)
+
+
+async def first_step(headgate: Headgate, repository: str, number: int) -> int:
+    """When the first step started, as the build says it (microseconds)."""
+    job = "bare" if repository.endswith("bare") else "checkout"
+    connector = aiohttp.UnixConnector(path=str(headgate.folder / "data" / "headgate.sock"))
+    async with aiohttp.ClientSession(connector=connector) as local, asyncio.timeout(30):
+        while True:
+            url = f"http://localhost/api/v1/builds?job={job}&number={number}"
+            async with local.get(url) as answer:
+                found = (await answer.json())["items"]
+            if found and found[0]["state"] == "finished":
+                return int(datetime.fromisoformat(found[0]["steps"][0]["started_at"]).timestamp() * 1e9)
+            await asyncio.sleep(0.02)
+
+
+async def clones(url: str, rounds: int, folder: Path) -> list[float]:
+    return [
+        await asyncio.to_thread(spawn, ["git", "clone", "-q", "--depth", "1", url, str(folder / f"clone-{n}")])
+        for n in range(rounds)
+    ]
+
+
+def spawn(argv: list[str]) -> float:
+    started = time.perf_counter()
+    subprocess.run(argv, check=True, capture_output=True)
+    return (time.perf_counter() - started) * 1e3
+
+
+def show(what: str, took: list[float]) -> None:
+    ordered = sorted(took)
+    print(f"{what:<44} {statistics.median(ordered):>8.1f} {ordered[int(len(ordered) * 0.99)]:>8.1f}", flush=True)
+
+
+if __name__ == "__main__":
+    asyncio.run(main(int(sys.argv[1]) if len(sys.argv) > 1 else 50))
