@@ -40,8 +40,9 @@ format: install ## Format and fix what can be fixed
 	$(BIN)/ruff format .
 	$(BIN)/ruff check --fix .
 
+# uv is needed here only: installing the locked set takes nothing but pip.
 lock: install ## Pin every dependency again after a change in pyproject.toml (ARGS=--upgrade takes the newest)
-	$(PIP) install --quiet "uv>=0.9"  # only needed here: installing the locked set takes nothing but pip
+	$(PIP) install --quiet "uv>=0.9"
 	$(COMPILE) $(ARGS) pyproject.toml --group dev -o requirements-dev.lock
 	$(COMPILE) $(ARGS) pyproject.toml --group build -c requirements-dev.lock -o requirements.lock
 	$(BIN)/python .ci/check_locks.py
