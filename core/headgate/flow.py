@@ -128,13 +128,15 @@ class Flow:
             raise QueueError(
                 f"{job} is for many repositories ({compiled.job.source.repository}) and cannot be run alone"
             )
-        validate(compiled.job.parameters, parameters)
-        event = Manual(job=job, actor=actor, ref=ref, sha=sha, parameters=dict(parameters), reason=reason)
+        _, passwords = validate(compiled.job.parameters, parameters)
+        shown = {name: "***" if name in passwords else value for name, value in parameters.items()}
+        event = Manual(job=job, actor=actor, ref=ref, sha=sha, parameters=shown, reason=reason)
         fact = Fact(
             event=event,
             connection=compiled.job.source.connection,
             key=compiled.key,
             observer="person",
+            parameters=dict(parameters),
             event_id=_idempotent_id(actor, job, idempotency_key),
         )
         (admitted,) = await self.admit([fact])

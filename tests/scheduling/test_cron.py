@@ -6,9 +6,10 @@ from datetime import UTC, datetime
 
 import pytest
 from apscheduler.triggers.cron import CronTrigger
-from headgate.scheduling.cron import resolve_cron
 from hypothesis import given
 from hypothesis import strategies as st
+
+from headgate.scheduling.cron import resolve_cron
 
 
 @given(st.integers(0, 2**48))

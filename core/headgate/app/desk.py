@@ -3,13 +3,12 @@
 from __future__ import annotations
 
 import hashlib
-from collections.abc import Callable
+from collections.abc import Awaitable, Callable
 from datetime import datetime
 
 from msgspec.structs import replace
 
 from headgate.api.builds import Build
-from headgate.api.deliveries import Reading
 from headgate.api.errors import NotFound
 from headgate.builds.worker import Worker
 from headgate.storage import deliveries
@@ -26,13 +25,13 @@ class Desk:
         *,
         database: Database,
         worker: Worker,
-        received: Callable[[NewDelivery, Reading | None], None],
+        route: Callable[[NewDelivery], Awaitable[None]],
         now: Callable[[], datetime],
     ) -> None:
-        """`received` hands a recorded delivery to the inbox."""
+        """`route` takes a recorded delivery through the flow."""
         self._database = database
         self._worker = worker
-        self._received = received
+        self._route = route
         self._now = now
 
     async def cancel_build(self, build_id: str, *, actor: str, reason: str) -> Build:
@@ -62,7 +61,7 @@ class Desk:
         recorded = await self._database.writer.add(deliveries.record, again)
         if recorded.duplicate_of is not None:
             return recorded.duplicate_of
-        self._received(again, None)
+        await self._route(again)
         return again.delivery.id
 
 

@@ -42,6 +42,8 @@ class Fact(msgspec.Struct, frozen=True, kw_only=True):
     event_id: str | None = None
     first_seen: bool = False
     default_branch: str | None = None
+    parameters: dict[str, str] = {}
+    """What a person gave, passwords in clear; the event holds them masked, because events are kept as they are."""
     rejudge: bool = False
 
 
@@ -196,8 +198,7 @@ class Plan:
         judgement: Judgement,
     ) -> NewBuild:
         job = compiled.job
-        given = fact.event.parameters if isinstance(fact.event, Manual) else {}
-        values, passwords = validate(job.parameters, given)
+        values, passwords = validate(job.parameters, fact.parameters)
         build_id = new_id("b", self.now)
         return NewBuild(
             id=build_id,

@@ -87,6 +87,18 @@ class Inbox:
             )
         self._work.set()
 
+    async def route(self, delivery: NewDelivery) -> None:
+        """Route a delivery that was just committed, and return when it is settled; for whoever waits for the answer."""
+        one = _Waiting(delivery=delivery.delivery, replay=delivery.replay_of is not None, reading=None)
+        self._known.add(one.delivery.id)
+        try:
+            await self._route(one)
+        except BaseException:
+            self._known.discard(one.delivery.id)
+            self.look_again()
+            raise
+        self._known.discard(one.delivery.id)
+
     def look_again(self) -> None:
         """Look for recorded deliveries in the database: connections may have come back."""
         self._behind = True

@@ -1,0 +1,187 @@
+"""The inbox: every recorded delivery is routed once, now or after a restart, whatever it holds."""
+
+from __future__ import annotations
+
+import asyncio
+from contextlib import asynccontextmanager
+from datetime import UTC, datetime
+
+import pytest
+from flow_parts import WEB, A, B, make_job, push
+
+from headgate import api
+from headgate.scheduling import inbox as inbox_module
+from headgate.scheduling.inbox import Inbox, OpenConnection
+from headgate.storage import builds, deliveries
+from headgate.storage.deliveries import NewDelivery
+from headgate.storage.ids import new_id
+
+
+class Provider:
+    """Reads what a test put into the body."""
+
+    readings: dict[bytes, object]
+
+    def __init__(self):
+        self.readings = {}
+
+    def authenticate(self, delivery):
+        return api.Seal()
+
+    def parse(self, delivery):
+        reading = self.readings[delivery.body]
+        if isinstance(reading, Exception):
+            raise reading
+        return reading
+
+
+@pytest.fixture
+def provider():
+    return Provider()
+
+
+@pytest.fixture
+def connections(provider):
+    return {"acme": OpenConnection(name="acme", provider=provider, normalise=str.lower)}
+
+
+@pytest.fixture
+def running(database, world, connections, log):
+    asked = []
+
+    async def poll(connection, key):
+        asked.append((connection, key))
+        return "asked acme/web: nothing moved"
+
+    @asynccontextmanager
+    async def start():
+        inbox = Inbox(
+            database=database,
+            flow=world.flow,
+            connection=connections.get,
+            poll=poll,
+            default_branch=lambda *_: "main",
+            log=log,
+            now=lambda: datetime.now(UTC),
+        )
+        inbox.asked = asked
+        task = asyncio.create_task(inbox.run())
+        yield inbox
+        task.cancel()
+        await asyncio.wait([task])
+
+    return start
+
+
+def new_delivery(body):
+    now = datetime.now(UTC)
+    return NewDelivery(
+        delivery=api.Delivery(id=new_id("d", now), connection="acme", received_at=now, headers=(), body=body)
+    )
+
+
+async def record(database, body):
+    new = new_delivery(body)
+    await database.writer.add(deliveries.record, new)
+    return new
+
+
+async def settled(database, delivery_id, *, within=5.0):
+    async with asyncio.timeout(within):
+        while True:
+            async with database.reading() as connection:
+                found = await deliveries.get(connection, delivery_id)
+            if found.state != "recorded":
+                return found
+            await asyncio.sleep(0.01)
+
+
+async def count(database):
+    async with database.reading() as connection:
+        return len((await builds.page(connection, limit=200)).items)
+
+
+async def test_what_an_earlier_life_recorded_is_routed_at_the_start_and_once(running, provider, database, world):
+    world.use(make_job("web"))
+    provider.readings[b"1"] = api.Parsed(events=(push(None, A),))
+    new = await record(database, b"1")
+    for _ in range(2):
+        async with running():
+            assert (await settled(database, new.delivery.id)).state == "routed"
+    assert await count(database) == 1
+
+
+async def test_each_kind_of_delivery_ends_where_it_belongs(running, provider, database, world):
+    world.use(make_job("web"))
+    provider.readings = {
+        b"ignored": api.Ignored(reason="stars build nothing"),
+        b"unreadable": api.Unreadable("no repository"),
+        b"bug": ZeroDivisionError("in a plugin"),
+        b"ping": api.Parsed(events=(api.Ping(repository=WEB),)),
+        b"poll": api.Parsed(events=(api.PollRequested(repository=WEB),)),
+    }
+    async with running() as inbox:
+        found = {}
+        for body in provider.readings:
+            new = await record(database, body)
+            inbox.received(new, None)
+            found[body] = await settled(database, new.delivery.id)
+    assert (found[b"ignored"].state, found[b"ignored"].reason) == ("ignored", "stars build nothing")
+    assert (found[b"unreadable"].state, found[b"unreadable"].reason) == ("unreadable", "no repository")
+    assert found[b"bug"].state == "unreadable"
+    assert "ZeroDivisionError" in found[b"bug"].reason
+    assert found[b"ping"].state == "routed"
+    assert (found[b"poll"].state, found[b"poll"].reason) == ("routed", "asked acme/web: nothing moved")
+    assert inbox.asked == [("acme", "acme/web")]
+
+
+async def test_a_delivery_waits_for_its_connection_and_is_not_lost(running, provider, connections, database, world):
+    world.use(make_job("web"))
+    provider.readings[b"1"] = api.Parsed(events=(push(None, A),))
+    new = await record(database, b"1")
+    gone = connections.pop("acme")
+    async with running() as inbox:
+        await asyncio.sleep(0.2)
+        async with database.reading() as connection:
+            assert (await deliveries.get(connection, new.delivery.id)).state == "recorded"
+        connections["acme"] = gone
+        inbox.look_again()
+        assert (await settled(database, new.delivery.id)).state == "routed"
+
+
+async def test_more_than_fits_in_memory_is_still_all_routed(running, provider, database, world, monkeypatch):
+    monkeypatch.setattr(inbox_module, "IN_MEMORY", 3)
+    world.use(make_job("web"))
+    async with running() as inbox:
+        sent = []
+        for number in range(20):
+            body = str(number).encode()
+            provider.readings[body] = api.Parsed(events=(push(None, f"{number + 1:040x}", ref=f"refs/heads/{number}"),))
+            new = await record(database, body)
+            inbox.received(new, None)
+            sent.append(new)
+        for new in sent:
+            await settled(database, new.delivery.id)
+    assert await count(database) == 20
+
+
+async def test_a_fault_below_leaves_the_delivery_recorded_and_tries_again(
+    running, provider, database, world, monkeypatch
+):
+    monkeypatch.setattr(inbox_module, "RETRY_SECONDS", 0.05)
+    world.use(make_job("web"))
+    provider.readings[b"1"] = api.Parsed(events=(push(None, B),))
+    admit = world.flow.admit
+    failures = iter([RuntimeError("disk full"), RuntimeError("disk full")])
+
+    async def sometimes(*args, **more):
+        if error := next(failures, None):
+            raise error
+        return await admit(*args, **more)
+
+    monkeypatch.setattr(world.flow, "admit", sometimes)
+    async with running() as inbox:
+        new = await record(database, b"1")
+        inbox.received(new, None)
+        await settled(database, new.delivery.id)
+    assert await count(database) == 1
