@@ -25,6 +25,7 @@ _MEANINGS: Sequence[tuple[re.Pattern[str], type[api.ProviderError] | None, str]]
         (r"returned error: 429", None, ""),
         (r"returned error: 30\d|redirect", api.Refused, "the URL redirects; configure the address it leads to"),
         (r"host key verification failed|no .* host key is known", api.Refused, "check the credential's known_hosts"),
+        (r"fsck error", api.Refused, "the repository holds an object that git takes for an attack"),
         (r"dubious ownership", api.Refused, "the repository's folder belongs to another user"),
         (r"transport '.*' not allowed", api.Refused, ""),
         (

@@ -21,7 +21,7 @@ import msgspec
 
 from headgate import api
 from headgate.git.command import Git, Growth, folder_size
-from headgate.git.failures import Damaged
+from headgate.git.failures import Damaged, failure
 from headgate.git.names import Location, check_ref, check_sha, shown
 
 EVERYTHING = ("+refs/heads/*:refs/heads/*", "+refs/tags/*:refs/tags/*")
@@ -234,7 +234,7 @@ class Mirrors:
                         await self.git.run([*_without_prune(args), sha], source=source, growth=growth)
             await self._keep_house(mirror)
         except BaseException:
-            self._tidied.discard(mirror.path)  # a killed fetch leaves locks and half packs
+            _tidy(mirror.path)  # a killed fetch leaves locks and half packs
             raise
 
     async def _fetch_refs(
@@ -259,13 +259,15 @@ class Mirrors:
         self, args: list[str], specs: list[str], mirror: Mirror, source: api.CloneSource, growth: Growth
     ) -> None:
         try:
-            await self.git.run([*args, *specs], source=source, growth=growth)
+            done = await self.git.run([*args, *specs], source=source, growth=growth)
         except api.ProviderError as error:
             if "mismatched algorithms" not in str(error):
                 raise
             await self.forget(mirror)  # the first fetch of a repository that uses SHA-256
             await self._create(mirror, "sha256")
-            await self.git.run([*args, *specs], source=source, growth=growth)
+            done = await self.git.run([*args, *specs], source=source, growth=growth)
+        if isinstance(complaint := failure("git fetch", done.stderr), Damaged):
+            raise complaint  # it fetched around a broken pack, which would stay
 
     async def _prepare(self, mirror: Mirror) -> None:
         if not (mirror.path / "HEAD").exists():

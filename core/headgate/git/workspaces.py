@@ -50,9 +50,9 @@ async def make_workspace(
     `origin` is the source's URL, with the mirror's branches and tags as git would have fetched them. With
     `checkout.clean` whatever was in `path` is removed; without it, files git does not know stay and unchanged
     ones keep their times. Submodules come from mirrors of their own (`owner` as in `Mirrors.fetch`), on the
-    source's host with its credential, elsewhere over https without. Raises `NotFound` when the mirror lacks
-    the commit, `Damaged` when it is broken (forget it, fetch, try again), `Refused` for what may not be
-    checked out, and as `Git.run` does.
+    source's host with its credential, elsewhere over https without. A mirror that turns out to be broken is
+    fetched anew, once. Raises `NotFound` when the mirror lacks the commit, `Refused` for what may not be checked
+    out, and as `Git.run` does.
     """
     if checkout.lfs:
         raise api.Refused(
@@ -61,7 +61,13 @@ async def make_workspace(
     check_sha(sha)
     if ref is not None:
         check_ref(ref)
-    await _check_out(mirrors, mirror, path, sha=sha, ref=ref, checkout=checkout, url=source.url)
+    try:
+        await _check_out(mirrors, mirror, path, sha=sha, ref=ref, checkout=checkout, url=source.url)
+    except Damaged:
+        await mirrors.forget(mirror)
+        aside = ref if ref is not None and not ref.startswith(("refs/heads/", "refs/tags/")) else None
+        mirror = await mirrors.fetch(source, sha=sha, change_ref=aside, owner=owner)
+        await _check_out(mirrors, mirror, path, sha=sha, ref=ref, checkout=checkout, url=source.url)
     if checkout.submodules:
         await _fill_submodules(mirrors, path, checkout, source, owner, nesting=_NESTING)
 
@@ -150,8 +156,8 @@ def _clear(path: Path, *, clean: bool) -> str | None:
 
     What a build left is only ever read as 40 or 64 hex digits, and never through a symlink.
     """
-    if path.is_symlink():
-        path.unlink()
+    if path.is_symlink() or not path.is_dir():
+        remove_tree(path)
     if clean:
         remove_tree(path)
         path.mkdir(parents=True)
@@ -167,9 +173,9 @@ def _clear(path: Path, *, clean: bool) -> str | None:
 
 
 def remove_tree(path: Path) -> None:
-    """Remove a file, symlink or folder, also where a build took its own permissions away."""
-    if path.is_symlink() or path.is_file():
-        path.unlink()
+    """Remove whatever is there, also where a build took its own permissions away or left a pipe."""
+    if path.is_symlink() or not path.is_dir():
+        path.unlink(missing_ok=True)  # rmtree would open a pipe, and wait for ever
         return
 
     def allow(_: object, name: str, __: object) -> None:
@@ -178,12 +184,11 @@ def remove_tree(path: Path) -> None:
                 if not place.is_symlink():
                     place.chmod(stat.S_IRWXU)
 
-    if path.exists():
-        for _ in range(3):  # each try gets deeper into folders that were closed
-            shutil.rmtree(path, onerror=allow)
-            if not path.exists():
-                return
-        shutil.rmtree(path)
+    for _ in range(3):  # each try gets deeper into folders that were closed
+        shutil.rmtree(path, onerror=allow)
+        if not path.exists():
+            return
+    shutil.rmtree(path)
 
 
 async def _fill_submodules(
