@@ -19,6 +19,7 @@ from headgate.git.names import check_sha
 
 MAX_COMMITS = 250
 _TIME_LIMIT = 60.0
+_FORMAT = "%H%x00%an%x00%ae%x00%B"
 
 
 async def commit(mirror: Mirror, sha: str) -> api.Commit:
@@ -47,28 +48,51 @@ async def changed_paths(mirror: Mirror, before: str | None, after: str) -> tuple
 
 def _commit(mirror: Mirror, sha: str) -> api.Commit:
     with _opened(mirror, sha) as repository:
-        return _read(repository.commit(f"{sha}^{{commit}}"))
+        return _log(repository, sha, max_count=1)[0]
 
 
 def _changelog(mirror: Mirror, before: str | None, after: str, limit: int) -> tuple[api.Commit, ...]:
     with _opened(mirror, after, before) as repository:
         if before is None:
-            return (_read(repository.commit(f"{after}^{{commit}}")),)
-        found = repository.iter_commits(f"{before}..{after}", max_count=limit)
-        return tuple(_read(commit) for commit in found)[::-1]
+            return _log(repository, after, max_count=1)
+        return _log(repository, f"{before}..{after}", max_count=limit)[::-1]
+
+
+def _log(repository: gitpython.Repo, revisions: str, *, max_count: int) -> tuple[api.Commit, ...]:
+    """By one `git log`: GitPython's own objects know SHA-1 only."""
+    output = repository.git.log(
+        revisions,
+        "--",
+        z=True,
+        format=_FORMAT,
+        max_count=max_count,
+        encoding="UTF-8",
+        no_mailmap=True,
+        stdout_as_string=False,
+        kill_after_timeout=_TIME_LIMIT,
+    )
+    words = bytes(output).decode(errors="replace").split("\0")
+    return tuple(
+        api.Commit(id=sha, message=message.rstrip("\n"), author=api.Person(name=name, email=email))
+        for sha, name, email, message in zip(words[0::4], words[1::4], words[2::4], words[3::4], strict=False)
+    )
 
 
 def _changed_paths(mirror: Mirror, before: str | None, after: str) -> tuple[str, ...]:
     with _opened(mirror, after, before) as repository:
-        shape = {"r": True, "z": True, "name_only": True, "no_renames": True, "kill_after_timeout": _TIME_LIMIT}
-        if before is not None:
-            output = repository.git.diff_tree(before, after, "--", stdout_as_string=False, **shape)
-        else:
-            head = repository.commit(f"{after}^{{commit}}")
-            first = [head.parents[0].hexsha] if head.parents else []
-            output = repository.git.diff_tree(
-                *first, head.hexsha, "--", root=True, no_commit_id=True, stdout_as_string=False, **shape
-            )
+        output = repository.git.diff_tree(
+            *((before, after) if before is not None else (f"{after}^{{commit}}",)),
+            "--",
+            r=True,
+            z=True,
+            name_only=True,
+            no_renames=True,
+            root=True,
+            no_commit_id=True,
+            diff_merges="first-parent",
+            stdout_as_string=False,
+            kill_after_timeout=_TIME_LIMIT,
+        )
     names = bytes(output).split(b"\0")
     return tuple(sorted(name.decode(errors="backslashreplace") for name in names if name))
 
@@ -103,12 +127,3 @@ def _opened(mirror: Mirror, *shas: str | None) -> Iterator[gitpython.Repo]:
         except (GitCommandError, ValueError, gitpython.BadName) as error:
             asked = " or ".join(sha for sha in shas if sha is not None)
             raise api.NotFound(f"the mirror of {mirror.url} has no {asked}, or it cannot be read") from error
-
-
-def _read(commit: gitpython.Commit) -> api.Commit:
-    message = commit.message if isinstance(commit.message, str) else commit.message.decode(errors="replace")
-    return api.Commit(
-        id=commit.hexsha,
-        message=message.rstrip("\n"),
-        author=api.Person(name=commit.author.name or "", email=commit.author.email or ""),
-    )

@@ -184,8 +184,9 @@ def shown(url: str) -> str:
     """A URL fit for a message: without user, password and query, unprintable characters spelled out, cut short."""
     start, _, rest = url.partition("://") if "://" in url else ("", "", url)
     rest = rest.partition("?")[0].partition("#")[0]
-    if "@" in rest:
-        rest = "***@" + rest.rpartition("@")[2]
+    user, at, after = rest.rpartition("@")
+    if at and (start not in {"ssh", ""} or not _USER.fullmatch(user)):  # a user name of ssh is no secret
+        rest = f"***@{after}"
     text = f"{start}://{rest}" if start else rest
     text = text if text.isprintable() else ascii(text)[1:-1]
     return text[:200] + ("…" if len(text) > 200 else "")  # noqa: PLR2004 - a line of a message

@@ -50,8 +50,8 @@ async def make_workspace(
     `origin` is the source's URL, with the mirror's branches and tags as git would have fetched them. With
     `checkout.clean` whatever was in `path` is removed; without it, files git does not know stay and unchanged
     ones keep their times. Submodules come from mirrors of their own (`owner` as in `Mirrors.fetch`), on the
-    source's host with its credential, elsewhere over https without. A mirror that turns out to be broken is
-    fetched anew, once. Raises `NotFound` when the mirror lacks the commit, `Refused` for what may not be checked
+    source's host with its credential, elsewhere over https without. A mirror that turns out to lack
+    something is fetched anew, once. Raises `NotFound` when even then there is no such commit, `Refused` for what may not be checked
     out, and as `Git.run` does.
     """
     if checkout.lfs:
@@ -122,14 +122,9 @@ async def _boundary(mirrors: Mirrors, mirror: Mirror, sha: str, depth: int | Non
     """The commit behind `sha` (which may be a tag), and those at which a history of `depth` commits ends."""
     count = 1 if depth is None else max(64, depth * 4)
     while True:
-        try:
-            done = await mirrors.git.run(
-                [f"--git-dir={mirror.path}", "rev-list", "--parents", f"--max-count={count}", sha, "--"]
-            )
-        except Damaged:
-            if await mirrors.has(mirror, sha):
-                raise
-            raise api.NotFound(f"the mirror of {mirror.url} has no commit {sha}") from None
+        done = await mirrors.git.run(
+            [f"--git-dir={mirror.path}", "rev-list", "--parents", f"--max-count={count}", sha, "--"]
+        )
         parents = {words[0]: words[1:] for words in map(str.split, done.text.splitlines())}
         commit = next(iter(parents))
         if depth is None:
