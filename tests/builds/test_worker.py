@@ -181,10 +181,25 @@ async def test_while_the_lease_is_renewed_nobody_gives_the_build_up(desk):
         assert (await desk.until(build_id)).outcome is api.Outcome.SUCCEEDED
 
 
+async def _taken_and_begun(queue, worker, *, lease):
+    (one,) = await queue.claim(worker=worker, lease=lease, limit=1)
+    assert await queue.begin(one.claimed)
+
+
+async def test_a_build_that_a_dead_worker_had_not_begun_is_built_without_any_retry(desk):
+    """Until a build begins nothing of it has run: a crash in its checkout costs nobody a build."""
+    build_id = await desk.plan("echo attempt $HEADGATE_ATTEMPT")
+    await desk.worker("w1")._queue.claim(worker="w1", lease=1000, limit=1)
+    async with desk.at_work("w1"):
+        build = await desk.until(build_id)
+    assert (build.outcome, build.attempt) == (api.Outcome.SUCCEEDED, 1)
+    assert desk.said(build_id) == ["attempt 1"]
+
+
 @pytest.mark.parametrize("retries", [0, 1])
 async def test_what_a_dead_worker_left_is_lost_or_tried_again(desk, retries):
     build_id = await desk.plan("echo attempt $HEADGATE_ATTEMPT", retries=retries)
-    await desk.worker("w1")._queue.claim(worker="w1", lease=1000, limit=1)
+    await _taken_and_begun(desk.worker("w1")._queue, "w1", lease=1000)
     async with desk.at_work("w1"):
         build = await desk.until(build_id)
     if retries:
@@ -200,7 +215,7 @@ async def test_what_a_dead_worker_left_is_lost_or_tried_again(desk, retries):
 
 async def test_another_workers_build_is_given_up_only_when_its_lease_is_over(desk):
     build_id = await desk.plan("true")
-    await desk.worker("gone")._queue.claim(worker="gone", lease=1.0, limit=1)
+    await _taken_and_begun(desk.worker("gone")._queue, "gone", lease=1.0)
     desk.lease = 0.2
     async with desk.at_work("w1"):
         await asyncio.sleep(0.4)

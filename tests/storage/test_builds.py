@@ -127,11 +127,13 @@ async def test_a_stale_worker_writes_nothing(run, claim, make_build, now):
     """The lease ended, the build was claimed again: fence 1 is refused, fence 2 goes on."""
     await run(builds.plan, [make_build(retries=1)])
     one = (await claim())[0]
+    assert await run(builds.begin, one.build.id, 1)
     assert (await run(builds.release, one.build.id, 1, reason="worker gone", now=now)).state is State.QUEUED
     two = (await claim(worker="w2"))[0]
     assert (two.fence, two.build.attempt) == (2, 2)
     assert await run(builds.renew, one.build.id, 1, now) == "fenced"
     assert not await run(builds.progress, one.build.id, 1, steps=STEPS)
+    assert not await run(builds.begin, one.build.id, 1)
     finish = {"outcome": Outcome.FAILED, "reason": "stale", "steps": (), "now": now}
     assert await run(builds.finish, one.build.id, 1, **finish) is None
     assert await run(builds.release, one.build.id, 1, reason="stale", now=now) is None
@@ -156,12 +158,30 @@ async def test_without_the_fence_a_stale_worker_would_win(run, claim, make_build
 async def test_expired_leases_are_found_and_lost_when_no_retry_is_left(run, claim, database, make_build, now):
     await run(builds.plan, [make_build()])
     one = (await claim())[0]
+    await run(builds.begin, one.build.id, 1)
     async with database.reading() as conn:
         assert await builds.expired(conn, now + timedelta(seconds=30)) == ()
         late = await builds.expired(conn, now + timedelta(seconds=31))
     assert late == (one,)
     lost = await run(builds.release, one.build.id, one.fence, reason="worker w1 is gone", now=now)
     assert (lost.state, lost.outcome, lost.reason) == (State.FINISHED, Outcome.LOST, "worker w1 is gone")
+
+
+async def test_a_build_that_had_not_begun_waits_again_as_if_nobody_had_taken_it(run, claim, make_build, now):
+    await run(builds.plan, [make_build()])
+    for fence in (1, 2):
+        one = (await claim())[0]
+        assert (one.fence, one.build.attempt) == (fence, 1)
+        again = await run(builds.release, one.build.id, fence, reason="worker gone", now=now)
+        assert (again.state, again.attempt) == (State.QUEUED, 0)
+
+
+async def test_a_build_that_ends_every_worker_before_it_begins_is_lost_in_the_end(run, claim, make_build, now):
+    await run(builds.plan, [make_build()])
+    for _ in range(builds.MOST_CLAIMS):
+        one = (await claim())[0]
+        given = await run(builds.release, one.build.id, one.fence, reason="worker gone", now=now)
+    assert (given.state, given.outcome) == (State.FINISHED, Outcome.LOST)
 
 
 async def test_cancelling(run, claim, make_build, now):

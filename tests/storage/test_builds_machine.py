@@ -54,6 +54,7 @@ class QueueMachine(RuleBasedStateMachine):
         self.fences = {}
         self.finished = {}
         self.numbers = {}
+        self.begun = set()
         self.transitions = {}
 
     def teardown(self):
@@ -118,6 +119,14 @@ class QueueMachine(RuleBasedStateMachine):
             stale = one.fence != self.fences[one.build.id] or one.build.id in self.finished
             assert answer != "ours" if stale else answer in ("ours", "cancel", "fenced")
 
+    @rule(claims=held)
+    def begin(self, claims):
+        for one in claims:
+            if self.write(builds.begin, one.build.id, one.fence):
+                assert one.fence == self.fences[one.build.id]
+                assert one.build.id not in self.finished
+                self.begun.add((one.build.id, one.fence))
+
     @rule(claims=held, outcome=st.sampled_from([Outcome.SUCCEEDED, Outcome.FAILED]))
     def finish(self, claims, outcome):
         """With fences of now and of long ago."""
@@ -143,7 +152,8 @@ class QueueMachine(RuleBasedStateMachine):
                 assert build.outcome in (Outcome.LOST, Outcome.CANCELLED)
                 self.check_end(build)
             else:
-                assert one.build.attempt <= one.retries
+                begun = (one.build.id, one.fence) in self.begun
+                assert one.build.attempt <= one.retries if begun else build.attempt == one.build.attempt - 1
 
     @rule(id_=planned)
     def cancel(self, id_):

@@ -199,6 +199,9 @@ class Attempt:
             workspace=self._folder.work,
             deadline=max(0.0, seconds - (loop.time() - began)),
         )
+        # Whoever finds this build after a crash may run it again only when nothing of it ran.
+        if not await self._with.queue.begin(self.claimed):
+            raise _Fenced("the lease was lost")
         return await executor.run(self._work, self._bench)
 
     def _executor(self, job: api.Job) -> api.Executor:

@@ -72,6 +72,10 @@ class Queue:
             lambda connection: builds.renew(connection, claimed.build.id, claimed.fence, until)
         )
 
+    async def begin(self, claimed: Claimed) -> bool:
+        """Write down, before anything runs, that it may have done something (arrow d). False: it is ours no more."""
+        return await self._patiently(lambda connection: builds.begin(connection, claimed.build.id, claimed.fence))
+
     async def progress(
         self,
         claimed: Claimed,

@@ -84,6 +84,7 @@ def row_of(new: NewBuild, number: int) -> dict[str, object]:
         "worker": None,
         "lease_until": None,
         "cancel_requested": False,
+        "begun": False,
         "isolation": None,
         "steps": (),
     }

@@ -74,6 +74,9 @@ __all__ = [
     "running",
 ]
 
+MOST_CLAIMS = 20
+"""How often a build may be taken and given back before it began."""
+
 Renewed: TypeAlias = Literal["ours", "cancel", "fenced"]
 Cancelled: TypeAlias = Literal["finished", "requested", "already"]
 
@@ -128,6 +131,7 @@ async def claim(
                 worker=worker,
                 started_at=now,
                 lease_until=lease_until,
+                begun=False,
                 steps=(),
             )
             .returning(builds)
@@ -143,6 +147,11 @@ async def renew(conn: AsyncConnection, id: str, fence: int, lease_until: datetim
     if row is None:
         return "fenced"
     return "cancel" if row.cancel_requested else "ours"
+
+
+async def begin(conn: AsyncConnection, id: str, fence: int) -> bool:  # noqa: A002 - the word everybody says
+    """Say, before the first process starts, that the build may have done something from now on. `False`: fenced."""
+    return (await conn.execute(_held(id, fence).values(begun=True).returning(builds.c.id))).first() is not None
 
 
 async def progress(
@@ -216,14 +225,22 @@ async def release(
     reason: str,
     now: datetime,
 ) -> Build | None:
-    """Take it from a worker that is gone: it waits again (e) or is lost (f), see its state. `None`: fenced."""
-    again = _held(id, fence).where(builds.c.attempt <= builds.c.retries, sa.not_(builds.c.cancel_requested))
+    """Take it from a worker that is gone: it waits again (e) or is lost (f), see its state. `None`: fenced.
+
+    One that had not begun did nothing yet, and waits again as if nobody had taken it; but not for ever, lest a
+    build whose preparation ends the server ends it each time.
+    """
+    untouched = sa.not_(builds.c.begun) & (builds.c.fence < MOST_CLAIMS)
+    again = _held(id, fence).where(
+        untouched | (builds.c.attempt <= builds.c.retries), sa.not_(builds.c.cancel_requested)
+    )
     values = {
         "state": State.QUEUED.value,
         "reason": storable(reason),
         "worker": None,
         "lease_until": None,
         "started_at": None,
+        "attempt": sa.case((untouched, builds.c.attempt - 1), else_=builds.c.attempt),
         "isolation": None,
         "steps": (),
     }

@@ -180,6 +180,7 @@ builds = sa.Table(
     sa.Column("worker", sa.Text),
     sa.Column("lease_until", Moment),
     sa.Column("cancel_requested", sa.Boolean, nullable=False),
+    sa.Column("begun", sa.Boolean, nullable=False),
     sa.Column("isolation", sa.Text),
     sa.Column("steps", Json(tuple[StepResult, ...]), nullable=False),
     sa.Index("builds_number", "job", "number", unique=True),

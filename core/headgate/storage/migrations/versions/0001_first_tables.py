@@ -47,6 +47,7 @@ def upgrade() -> None:
         sa.Column("worker", sa.Text(), nullable=True),
         sa.Column("lease_until", sa.BigInteger(), nullable=True),
         sa.Column("cancel_requested", sa.Boolean(), nullable=False),
+        sa.Column("begun", sa.Boolean(), nullable=False),
         sa.Column("isolation", sa.Text(), nullable=True),
         sa.Column("steps", sa.Text(), nullable=False),
         sa.PrimaryKeyConstraint("id"),
