@@ -6,6 +6,7 @@ import sys
 
 import pluggy
 import pytest
+
 from headgate.api import hookspecs
 from headgate.plugins import load_plugins
 
