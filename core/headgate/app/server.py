@@ -17,6 +17,7 @@ import structlog
 from msgspec.structs import replace
 
 from headgate.api.builds import Build, State
+from headgate.api.errors import HeadgateError
 from headgate.api.providers import Provider
 from headgate.api.sealing import read_key_file
 from headgate.app.desk import Desk
@@ -100,8 +101,6 @@ async def running(
     async with AsyncExitStack() as stack:
         database = await _open_database(settings, stack)
         health.set("database", "ok")
-        if token := await ensure_admin_token(database, _now()):
-            terminal.token(token)
         http = await stack.enter_async_context(_http_client())
         opened = await stack.enter_async_context(OpenKinds(plugins, redactor=redactor, http=http, now=_now))
         await opened.reopen(settings)
@@ -132,6 +131,8 @@ async def running(
                 socket_path=settings.data / "headgate.sock",
             )
         )
+        if token := await ensure_admin_token(database, _now()):
+            terminal.token(token)
         terminal.serving(
             f"http://{listening.host}:{listening.port}",
             version=version("headgate"),
@@ -226,7 +227,7 @@ class _Rooms:
         self._health, self._metrics, self._database = health, metrics, database
         self._normalise = {name: kind.normalise for name, kind in plugins.kinds.providers.items()}
         self._changes = BuildChanges()
-        sources = Sources(opened.connections, settings=settings, metrics=metrics, http=http)
+        self._sources = sources = Sources(opened.connections, settings=settings, metrics=metrics, http=http)
         key = read_key_file(settings.data / "parameters.key", create=True)
         logs = Logs(settings.data / "logs")
         self._outbox = Outbox(
@@ -315,6 +316,7 @@ class _Rooms:
 
     async def run(self) -> None:
         """All of them, until cancelled; when one breaks, all end and the fault is raised."""
+        await self._check_git()
         await self._poller.start()
         self._health.set("worker", "ok")
         try:
@@ -324,6 +326,17 @@ class _Rooms:
                 tasks.create_task(self._watch_queue(), name="queue depth")
         finally:
             self._poller.stop()
+
+    async def _check_git(self) -> None:
+        try:
+            warnings = await self._sources.check_git()
+        except HeadgateError as error:
+            self._health.set("git", "down", str(error))
+            log.warning("git", reason=str(error))
+            return
+        for warning in warnings:
+            log.warning("git", reason=warning)
+        self._health.set("git", "ok", "; ".join(warnings))
 
     async def drain(self) -> None:
         """Nothing new comes in any more: let what runs here end, for a while."""

@@ -20,6 +20,7 @@ from headgate.git import history
 from headgate.git.command import Git
 from headgate.git.mirrors import Mirror, Mirrors
 from headgate.git.refs import Refs, list_refs
+from headgate.git.version import git_version, warnings
 from headgate.git.workspaces import make_workspace
 from headgate.telemetry.metrics import Metrics
 from headgate.web.ports import Connection
@@ -47,6 +48,10 @@ class Sources:
         self._mirrors = Mirrors(self._git, settings.data / "mirrors")
         self._metrics = metrics
         self._http = http
+
+    async def check_git(self) -> tuple[str, ...]:
+        """One sentence for each thing an admin should know about the git that is installed."""
+        return warnings(await git_version(self._git))
 
     async def clone_source(self, connection: str, repository: str) -> CloneSource:
         """From where to fetch `repository`; says why when its connection cannot tell."""

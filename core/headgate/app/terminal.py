@@ -38,18 +38,25 @@ class Terminal:
 
     def build(self, build: Build) -> None:
         """A build that started to wait, or ended."""
-        at = f" {build.sha[:10]}" if build.sha else ""
-        ref = f" of {build.ref.removeprefix('refs/heads/')}" if build.ref else ""
+        what = _what(build)
         if build.state is State.QUEUED:
-            self._say(f"{build.label} is queued:{at}{ref} ({build.reason})")
+            self._say(f"{build.label} is queued{what} ({build.reason})")
         elif build.state is State.FINISHED and build.outcome is not None:
             mark = "✓" if build.outcome is Outcome.SUCCEEDED else "✗"
             seconds = ""
             if build.started_at and build.finished_at:
                 seconds = f" after {(build.finished_at - build.started_at).total_seconds():.1f} s"
-            self._say(f"{mark} {build.label} {build.outcome}{seconds}:{at}{ref}")
+            self._say(f"{mark} {build.label} {build.outcome}{seconds}{what}")
             self._say(f"  its log: {self._command} log '{build.job}#{build.number}'")
             self._say(f"  why it was built: {self._command} explain {build.id}\n")
+
+
+def _what(build: Build) -> str:
+    """`: 1f5fad5c42 of main`, as much of it as is known."""
+    words = [build.sha[:10]] if build.sha else []
+    if build.ref:
+        words.append(f"of {build.ref.removeprefix('refs/heads/')}")
+    return f": {' '.join(words)}" if words else ""
 
 
 def _count(number: int, word: str) -> str:
