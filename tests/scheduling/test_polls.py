@@ -35,6 +35,8 @@ class Remote:
         await self.gate.wait()
         if self.error:
             raise self.error
+        if "refs/heads/main" in heads:
+            heads["HEAD"] = heads["refs/heads/main"]
         return Answer({ref: sha for ref, sha in heads.items() if ref.startswith(prefixes)})
 
 
@@ -85,6 +87,19 @@ async def test_nothing_moved_is_no_build_and_a_moved_head_is_one(poller, world, 
         remote.heads = {"refs/heads/main": sha}
         await poller.ask("acme", "acme/web")
     assert await shas(database) == [A, B, A]
+
+
+async def test_without_branches_only_the_default_one_is_asked_for(poller, world, remote, database):
+    world.use(make_job("web", POLLED))
+    poller._scheduler.start(paused=True)
+    poller.rebuild()
+    remote.heads = {"refs/heads/main": A, "refs/heads/other": B}
+    await poller.ask("acme", "acme/web")
+    poller.stop()
+    assert remote.asked[0][2] == ("HEAD",)
+    async with database.reading() as connection:
+        (build,) = (await builds.page(connection)).items
+    assert (build.ref, build.sha) == ("refs/heads/main", A)
 
 
 async def test_an_error_is_not_a_change(poller, world, remote, database):

@@ -25,7 +25,8 @@ class PollPlan(msgspec.Struct, frozen=True, kw_only=True):
     """How often and for what to ask. Exactly one of `every` (seconds) and `cron` is set.
 
     `cron` has five fields and may use `H`, a number that is stable for a repository and spreads the load.
-    `ref_prefixes` are what the question is narrowed to (`refs/heads/main`, `refs/heads/release/`).
+    `ref_prefixes` are what the question is narrowed to (`refs/heads/main`, `refs/heads/release/`);
+    `HEAD` is the default branch, whatever its name.
     """
 
     every: float | None = None

@@ -237,7 +237,8 @@ class Poller:
             known = await refs.heads(connection, timetable.connection, timetable.key)
         covered = learned.prefixes if learned else ()
         facts = []
-        for ref, head in answer.heads.items():
+        heads = _named(answer)
+        for ref, head in heads.items():
             state = known.get(ref)
             if state is None or state.polled_head != head:
                 first_seen = state is None and not ref.startswith(covered or ("\0",))
@@ -246,7 +247,7 @@ class Poller:
                         timetable, answer, ref, before=state.head if state else None, after=head, first_seen=first_seen
                     )
                 )
-        gone = [ref for ref, state in known.items() if ref not in answer.heads and ref.startswith(timetable.prefixes)]
+        gone = [ref for ref, state in known.items() if ref not in heads and ref.startswith(timetable.prefixes)]
         facts += [
             _fact(timetable, answer, ref, before=known[ref].head, after=None)
             for ref in gone
@@ -267,6 +268,15 @@ class Poller:
                 state, succeeded_at=now, default_branch=answer.default_branch, prefixes=timetable.prefixes
             )
         await self._database.writer.write(lambda connection: polls.put(connection, [state]))
+
+
+def _named(answer: RemoteRefs) -> dict[str, str]:
+    """The heads under their refs: what was asked for as `HEAD` is the default branch."""
+    heads = dict(answer.heads)
+    head = heads.pop("HEAD", None)
+    if head is not None and answer.default_branch is not None:
+        heads.setdefault(f"refs/heads/{answer.default_branch}", head)
+    return heads
 
 
 def _timetables(snapshot: Snapshot) -> Iterable[Timetable]:

@@ -49,9 +49,9 @@ class PollTrigger:
         return self.paths.asks
 
     def poll_plan(self) -> api.PollPlan:
-        """Asks for all branches while the default one is unknown, else for what the patterns can match."""
+        """Asks for what the patterns can match; for the default branch, under whatever name, where there are none."""
         literal = self.branches.literal_prefixes() if self.branches is not None else ()
-        prefixes = {HEADS + prefix for prefix in literal} or {HEADS}
+        prefixes = {HEADS + prefix for prefix in literal} or {"HEAD"}
         shortest = (one for one in prefixes if not any(one != other and one.startswith(other) for other in prefixes))
         return api.PollPlan(every=self.every, cron=self.cron, ref_prefixes=tuple(sorted(shortest)))
 
