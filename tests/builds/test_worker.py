@@ -38,9 +38,24 @@ async def test_a_build_succeeds_and_tells(desk):
     assert all(step.started_at <= step.finished_at for step in build.steps)
     assert desk.said(build_id) == ["one", "two", str(desk.folder / "data" / "workspaces" / build_id / "work")]
     assert await desk.news(build_id) == [("running", "running", None), ("finished", "finished", "succeeded")]
-    assert [build.state for build in desk.changes] == [api.State.RUNNING, api.State.FINISHED]
+    assert [build.state for build in desk.changes] == [api.State.RUNNING, api.State.RUNNING, api.State.FINISHED]
     assert desk.metrics.value("headgate_builds_total", outcome="succeeded") == 1
     assert list((desk.folder / "data" / "workspaces").iterdir()) == [], "workspaces do not grow"
+
+
+async def test_whoever_watches_sees_each_step_when_it_ends(desk):
+    """Not only the start and the end: what was reported in between, with how it is isolated."""
+    build_id = await desk.plan("true", "true", f"while [ ! -e {desk.folder}/go ]; do sleep 0.02; done")
+    async with desk.at_work():
+        async with asyncio.timeout(10):
+            while [len(build.steps) for build in desk.changes] != [0, 1, 2]:
+                await asyncio.sleep(0.01)
+        seen = desk.changes[-1]
+        assert (seen.id, seen.state, seen.isolation) == (build_id, api.State.RUNNING, "none")
+        assert [(step.name, step.status) for step in seen.steps] == [("s1", "succeeded"), ("s2", "succeeded")]
+        (desk.folder / "go").touch()
+        await desk.until(build_id)
+    assert len(desk.changes[-1].steps) == 3
 
 
 async def test_the_first_failure_stops_and_always_steps_still_run(desk):

@@ -89,15 +89,15 @@ class Queue:
         A commit must be remembered, and waits for a full disk; steps are told again with the end and may be missed.
         """
 
-        async def unit(connection: Connection) -> bool:
+        async def unit(connection: Connection) -> api.Build | None:
             return await builds.progress(
                 connection, claimed.build.id, claimed.fence, steps=steps, sha=sha, isolation=isolation
             )
 
         if sha is not None:
-            return await self._patiently(unit)
+            return self._told(await self._patiently(unit)) is not None
         try:
-            return await self._database.writer.write(unit)
+            return self._told(await self._database.writer.write(unit)) is not None
         except (Busy, StorageFull):
             return True
 

@@ -162,14 +162,14 @@ async def progress(
     steps: Sequence[StepResult],
     sha: str | None = None,
     isolation: Isolation | None = None,
-) -> bool:
-    """Tell how far it is (arrow d); `None` leaves what is known. `False`: fenced."""
+) -> Build | None:
+    """Tell how far it is (arrow d) and give it as it is now; a `None` leaves what is known. `None`: fenced."""
     values: dict[str, Any] = {"steps": tuple(steps)}
     if sha is not None:
         values["sha"] = sha
     if isolation is not None:
         values["isolation"] = isolation
-    return (await conn.execute(_held(id, fence).values(**values).returning(builds.c.id))).first() is not None
+    return await _one(conn, _held(id, fence).values(**values).returning(builds))
 
 
 async def finish(
