@@ -223,7 +223,7 @@ def test_at_first_sight_the_other_branches_are_a_baseline():
 @pytest.mark.parametrize(
     ("options", "plan"),
     [
-        ({"every": "5m"}, api.PollPlan(every=300.0)),
+        ({"every": "5m"}, api.PollPlan(every=300.0, ref_prefixes=("HEAD",))),
         ({"cron": "H 2 * * 1-5"}, api.PollPlan(cron="H 2 * * 1-5", ref_prefixes=("HEAD",))),
         (
             {"every": "1m", "branches": ["main", "release/**", "!release/old"]},
