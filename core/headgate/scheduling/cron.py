@@ -1,4 +1,8 @@
-"""`H` in a cron line: a number that is stable for one repository, so that all of them do not come due at once.
+"""A cron line written out: every number it names, and for `H` one that is stable for a repository; not when it is due.
+
+With `H` not all repositories come due at once. Everything is written out because APScheduler reads crontabs otherwise
+than cron does: it counts weekdays from Monday (`sun-tue` would run backwards, `*/2` mean other days) and refuses a
+step that is longer than its range.
 
 Source of the notation: https://www.jenkins.io/doc/book/pipeline/syntax/#cron-syntax (`H`, `H/15`, `H(0-29)`).
 """
@@ -6,67 +10,108 @@ Source of the notation: https://www.jenkins.io/doc/book/pipeline/syntax/#cron-sy
 from __future__ import annotations
 
 import re
-
-FIELDS: tuple[tuple[str, int, int], ...] = (
-    ("minute", 0, 59),
-    ("hour", 0, 23),
-    ("day", 1, 28),
-    ("month", 1, 12),
-    ("day of week", 0, 6),
-)
-"""Each field with the range `H` may take; a day up to 28 exists in every month."""
-
-LAST_DAY = 31
+from dataclasses import dataclass
 
 WEEKDAYS = ("sun", "mon", "tue", "wed", "thu", "fri", "sat", "sun")
-"""What 0 to 7 mean in a crontab; APScheduler counts from Monday, so the numbers are written out as names."""
+"""What 0 to 7 mean in a crontab."""
+
+MONTHS = ("jan", "feb", "mar", "apr", "may", "jun", "jul", "aug", "sep", "oct", "nov", "dec")
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Field:
+    """One of the five: what it may hold, and up to where `*` and `H` go."""
+
+    name: str
+    low: int
+    high: int
+    last: int
+    """The end of `*`; only the weekday's 7, a second Sunday, is beyond it."""
+    hash_last: int
+    """The end of `H`: a day up to 28 exists in every month."""
+    words: tuple[str, ...] = ()
+
+
+FIELDS: tuple[Field, ...] = (
+    Field(name="minute", low=0, high=59, last=59, hash_last=59),
+    Field(name="hour", low=0, high=23, last=23, hash_last=23),
+    Field(name="day", low=1, high=31, last=31, hash_last=28),
+    Field(name="month", low=1, high=12, last=12, hash_last=12, words=MONTHS),
+    Field(name="day of week", low=0, high=7, last=6, hash_last=6, words=WEEKDAYS),
+)
 
 _HASHED = re.compile(r"H(?:\((\d+)-(\d+)\))?(?:/(\d+))?")
+_PLAIN = re.compile(r"(?:(\*)|(\w+)(?:-(\w+))?)(?:/(\d+))?", re.ASCII)
 
 
 def resolve_cron(cron: str, *, seed: int) -> str:
-    """The line with every `H` replaced by plain numbers; raises `ValueError` naming the field that is wrong."""
+    """The line with every field but `*` as a list of numbers, weekdays as names.
+
+    Raises `ValueError` naming the field that is wrong.
+    """
     parts = cron.split()
     if len(parts) != len(FIELDS):
         raise ValueError(f"a cron line has five fields (minute hour day month weekday), {cron!r} has {len(parts)}")
-    resolved = [
-        _resolve(part, name, low, high, seed // (position + 1))
-        for position, (part, (name, low, high)) in enumerate(zip(parts, FIELDS, strict=True))
-    ]
-    resolved[-1] = _name_weekdays(resolved[-1])
-    return " ".join(resolved)
+    return " ".join(
+        _resolve(part, field, seed // (position + 1))
+        for position, (part, field) in enumerate(zip(parts, FIELDS, strict=True))
+    )
 
 
-def _resolve(part: str, name: str, low: int, high: int, seed: int) -> str:
-    if "H" not in part:
-        return part
+def _resolve(text: str, field: Field, seed: int) -> str:
+    if text == "*":
+        return text
+    numbers = sorted({number for part in text.split(",") for number in _numbers(part, field, seed)})
+    if field.words is WEEKDAYS:
+        return ",".join(dict.fromkeys(WEEKDAYS[number] for number in numbers))
+    return ",".join(map(str, numbers))
+
+
+def _numbers(part: str, field: Field, seed: int) -> range:
+    """What one part between commas names."""
+    if part.startswith("H"):
+        return _hashed(part, field, seed)
+    match = _PLAIN.fullmatch(part)
+    if match is None:
+        raise ValueError(f"{part!r} is no {field.name}")
+    star, first_word, last_word, step = match.groups()
+    first = field.low if star else _number(first_word, field)
+    if last_word:
+        last = _number(last_word, field)
+        if last == 0 and last_word.lower() == "sun":
+            last = len(WEEKDAYS) - 1  # `sat-sun` ends on the Sunday after
+    else:
+        last = max(first, field.last) if star or step else first
+    if first > last:
+        raise ValueError(f"{part!r} is no {field.name}: the range runs backwards")
+    return range(first, last + 1, _step(step, part, field))
+
+
+def _hashed(part: str, field: Field, seed: int) -> range:
     match = _HASHED.fullmatch(part)
     if match is None:
-        raise ValueError(f"{part!r} is no {name}: H stands alone or as H/5 or H(0-29)")
-    first, last = (int(match[1]), int(match[2])) if match[1] else (low, high)
-    limit = LAST_DAY if name == "day" else high
-    if not low <= first <= last <= limit:
-        raise ValueError(f"{part!r} is no {name}: the range is {low} to {limit}")
+        raise ValueError(f"{part!r} is no {field.name}: H stands alone or as H/5 or H(0-29)")
+    first, last = (int(match[1]), int(match[2])) if match[1] else (field.low, field.hash_last)
+    if not field.low <= first <= last <= field.high:
+        raise ValueError(f"{part!r} is no {field.name}: the range is {field.low} to {field.high}")
     if match[3] is None:
-        return str(first + seed % (last - first + 1))
-    step = int(match[3])
-    if not 1 <= step <= last - first + 1:
-        raise ValueError(f"{part!r} is no {name}: the step is 1 to {last - first + 1}")
-    return f"{first + seed % step}-{last}/{step}"
+        chosen = first + seed % (last - first + 1)
+        return range(chosen, chosen + 1)
+    step = _step(match[3], part, field)
+    return range(first + seed % min(step, last - first + 1), last + 1, step)
 
 
-def _name_weekdays(field: str) -> str:
-    """`1-5` → `mon-fri`, `0,6` → `sun,sat`, `*/2` as it is; a range that starts on Sunday is written out."""
-    return ",".join(_name_weekday_part(part) for part in field.split(","))
+def _number(word: str, field: Field) -> int:
+    if word.lower() in field.words:
+        return field.words.index(word.lower()) + (field.low if field.words is MONTHS else 0)
+    if not word.isdecimal() or not field.low <= int(word) <= field.high:
+        raise ValueError(f"{word!r} is no {field.name} ({field.low} to {field.high})")
+    return int(word)
 
 
-def _name_weekday_part(part: str) -> str:
-    span, _slash, step = part.partition("/")
-    numbers = span.split("-")
-    if not all(number.isdecimal() and int(number) < len(WEEKDAYS) for number in numbers):
-        return part
-    first, last = int(numbers[0]), int(numbers[-1])
-    if first > last:
-        raise ValueError(f"{part!r} is no day of week: the range runs backwards")
-    days = range(first, last + 1, int(step) if step.isdecimal() and int(step) else 1)
-    return ",".join(dict.fromkeys(WEEKDAYS[day] for day in days))
+def _step(text: str | None, part: str, field: Field) -> int:
+    if text is None:
+        return 1
+    if not int(text):
+        raise ValueError(f"{part!r} is no {field.name}: the step is 1 or more")
+    return int(text)

@@ -42,6 +42,8 @@ def _check_part(part: str, field: str, low: int, high: int, names: tuple[str, ..
         for key in ("spread_from", "spread_to", "start", "end")
         if found[key] is not None
     ]
+    if (found["end"] or "") == "sun":
+        ends[-1] = high  # `sat-sun` ends on the Sunday after
     if ends != sorted(ends):
         raise ValueError(f"cron: `{part}` ends before it starts")
     if found["step"] is not None and not 1 <= int(found["step"]) <= high - low + 1:
