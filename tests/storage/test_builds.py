@@ -41,6 +41,14 @@ async def test_numbers_count_within_a_job(run, make_build):
     assert not any(one.existing for one in [*first, *second])
 
 
+async def test_the_newest_build_of_each_job_is_found_at_once(run, database, make_build):
+    await run(builds.plan, [make_build(), make_build(job="lib"), make_build()])
+    async with database.reading() as conn:
+        found = await builds.newest(conn, ["lib", "web", "never"])
+        assert {job: build.label for job, build in found.items()} == {"lib": "lib #1", "web": "web #2"}
+        assert await builds.newest(conn, []) == {}
+
+
 async def test_a_planned_build_comes_back_as_it_was_planned(run, database, make_build):
     new = make_build(parameters={"TARGET": "staging", "KEY": "***"}, sealed={"KEY": "hg1.x"}, change=7, priority=80)
     planned = (await run(builds.plan, [new]))[0].build

@@ -20,6 +20,7 @@ READS = {
     "builds of a state": lambda conn, now: builds.page(conn, cursor="b_9", state=State.RUNNING),
     "a build": lambda conn, now: builds.get(conn, "b_1"),
     "a build by number": lambda conn, now: builds.by_number(conn, "web", 1),
+    "the newest of jobs": lambda conn, now: builds.newest(conn, ["lib", "web"]),
     "the previous build": lambda conn, now: builds.previous(conn, "web", "refs/heads/main", "b_9"),
     "what expired": builds.expired,
     "what runs": lambda conn, now: builds.running(conn, "w"),

@@ -7,6 +7,7 @@ from datetime import UTC, datetime
 
 import msgspec
 import pytest
+import sqlalchemy as sa
 from web_server import JOB, SHA, github_headers, push_body
 
 from headgate import api
@@ -51,6 +52,26 @@ async def test_a_job_in_the_list_says_how_its_last_build_stands(server):
     whole = await json_of(server.get("/api/v1/jobs/web"))
     assert msgspec.convert(whole, api.Job) == JOB
     assert "no job" in (await json_of(server.get("/api/v1/jobs/gone"), 404))["detail"]
+
+
+async def test_a_page_of_jobs_is_one_question_to_the_database(server):
+    names = [f"job-{number:03}" for number in range(120)]
+    server.parts.jobs = {name: msgspec.structs.replace(JOB, name=name) for name in names}
+    for name in names[::2]:
+        await server.parts.plan(job=name)
+    asked = []
+
+    def remember(_conn, _cursor, statement, *_):
+        if "FROM builds" in statement:
+            asked.append(statement)
+
+    sa.event.listen(sa.Engine, "before_cursor_execute", remember)
+    try:
+        page = await json_of(server.get("/api/v1/jobs?limit=200"))
+    finally:
+        sa.event.remove(sa.Engine, "before_cursor_execute", remember)
+    assert [job["name"] for job in page["items"] if job["last_build"]] == names[::2]
+    assert len(asked) == 1
 
 
 async def test_running_a_job_gives_its_build_and_the_same_one_for_the_same_key(server):

@@ -65,6 +65,7 @@ __all__ = [
     "expired",
     "finish",
     "get",
+    "newest",
     "page",
     "plan",
     "previous",
@@ -269,6 +270,19 @@ async def get(conn: AsyncConnection, id: str) -> Build | None:  # noqa: A002 - t
 async def by_number(conn: AsyncConnection, job: str, number: int) -> Build | None:
     """One as people say it: `web-tests #12`."""
     return await _one(conn, sa.select(builds).where(builds.c.job == job, builds.c.number == number))
+
+
+async def newest(conn: AsyncConnection, jobs: Sequence[str]) -> dict[str, Build]:
+    """The last build of each of `jobs` that has one."""
+    found: dict[str, Build] = {}
+    for part in dialect.chunks(len(jobs)):
+        query = (
+            sa.select(builds)
+            .join(job_numbers, sa.and_(builds.c.job == job_numbers.c.job, builds.c.number == job_numbers.c.last))
+            .where(job_numbers.c.job.in_(jobs[part]))
+        )
+        found.update({row["job"]: build_of(row) for row in (await conn.execute(query)).mappings()})
+    return found
 
 
 async def page(

@@ -40,13 +40,10 @@ def job_routes(*, database: Database, jobs: ReadJobs, run_job: RunJob) -> tuple[
         ]
         shown = names[: query.limit]
         async with database.reading() as connection:
-            last = [await builds.page(connection, job=name, limit=1) for name in shown]
+            last = await builds.newest(connection, shown)
         return json_reply(
             JobPage(
-                items=tuple(
-                    job_summary(snapshot.jobs[name], page.items[0] if page.items else None)
-                    for name, page in zip(shown, last, strict=True)
-                ),
+                items=tuple(job_summary(snapshot.jobs[name], last.get(name)) for name in shown),
                 next=shown[-1] if len(names) > len(shown) else None,
                 problems=snapshot.problems,
             )
