@@ -27,14 +27,14 @@ async def measure(isolation: str) -> None:
             desk = Desk(database, Path(name), isolation=isolation)
             starts, ends = [], []
             async with desk.at_work() as worker:
-                while worker.sandbox is None:  # noqa: ASYNC110 - nothing tells it
+                while worker.sandbox is None:
                     await asyncio.sleep(0.01)
                 await asyncio.sleep(0.3)
                 for _ in range(ROUNDS):
                     build_id = await desk.plan("date +%s.%N")
                     began, clock = time.perf_counter(), time.time()
                     worker.wake()
-                    while not desk.changes or desk.changes[-1].id != build_id or desk.changes[-1].state != "finished":  # noqa: ASYNC110 - likewise
+                    while not desk.changes or desk.changes[-1].id != build_id or desk.changes[-1].state != "finished":
                         await asyncio.sleep(0.0005)
                     ends.append(time.perf_counter() - began)
                     starts.append(float(desk.said(build_id)[0]) - clock)

@@ -1,8 +1,9 @@
 """From a webhook's first byte to the first step's start, on an idle machine, with and without a checkout.
 
-    python benchmarks/webhook_to_step.py [ROUNDS]
+    python benchmarks/webhook_to_step.py [ROUNDS [FOLDER]]
 
-Prints p50 and p99 in milliseconds. The step writes the clock; sender and step share it. Beside them, in the same
+FOLDER is where everything is kept, by default the temporary folder: a file system's speed at making files is most
+of what a checkout of thousands of files costs, so try a disk and a tmpfs. Prints p50 and p99 in milliseconds. The step writes the clock; sender and step share it. Beside them, in the same
 run: a bare process spawn, and `git clone` of the same repository, which is what a checkout would otherwise cost.
 """
 
@@ -42,7 +43,13 @@ jobs:
     run:
       environment: {STAMPS: FOLDER}
       steps: [{name: stamp, run: 'date +%s%N > "$STAMPS/$GIT_COMMIT"'}]
-  checkout:
+  small:
+    source: {connection: hub, repository: acme/small}
+    triggers: {push: {}}
+    run:
+      environment: {STAMPS: FOLDER}
+      steps: [{name: stamp, run: 'date +%s%N > "$STAMPS/$GIT_COMMIT"'}]
+  files:
     source: {connection: hub, repository: acme/files}
     triggers: {push: {}}
     run:
@@ -50,15 +57,21 @@ jobs:
       steps: [{name: stamp, run: 'date +%s%N > "$STAMPS/$GIT_COMMIT"'}]
 """
 
+SMALL = 20
 FILES = 3_000
+WORDS = {
+    "bare": "without checkout",
+    "small": f"checkout of {SMALL} files, mirror there",
+    "files": f"checkout of {FILES} files, mirror there",
+}
 
 
-async def main(rounds: int) -> None:
-    print(f"{'what':<44} {'p50 ms':>8} {'p99 ms':>8}   n={rounds}")
+async def main(rounds: int, place: str | None) -> None:
+    print(f"{'what':<56} {'p50 ms':>8} {'p99 ms':>8}   n={rounds}")
     show("spawn `date` (bare)", [spawn(["date"]) for _ in range(rounds)])
     # A sandboxed step may write nowhere but its workspace, so it cannot leave its stamp here: measured from its log.
     for isolation in ("none", "auto"):
-        with tempfile.TemporaryDirectory() as folder:
+        with tempfile.TemporaryDirectory(dir=place) as folder:
             await measure(Path(folder), isolation, rounds)
 
 
@@ -69,8 +82,14 @@ async def measure(folder: Path, isolation: str, rounds: int) -> None:
         bare = hub.create("acme/files")
         commit_to(bare, {f"src/d{n % 50}/f{n}.txt": f"{n}\n" * 20 for n in range(FILES)}, "Many files")
         shas = [commit_to(bare, {"src/changed.txt": f"{n}\n"}, f"Change {n}") for n in range(rounds + 2)]
+        small = hub.create("acme/small")
+        commit_to(small, {f"f{n}.txt": f"{n}\n" for n in range(SMALL)}, "A few files")
+        few = [commit_to(small, {"changed.txt": f"{n}\n"}, f"Change {n}") for n in range(rounds + 2)]
         if isolation == "none":
-            show(f"`git clone --depth 1` of {FILES} files (bare)", await clones(hub.url("acme/files"), min(rounds, 10), folder))
+            show(
+                f"`git clone --depth 1` of {FILES} files (bare)",
+                await clones(hub.url("acme/files"), min(rounds, 10), folder),
+            )
         headgate = Headgate(
             folder / "headgate",
             CONFIG.replace("HUB", hub.url()).replace("ISOLATION", isolation),
@@ -80,10 +99,9 @@ async def measure(folder: Path, isolation: str, rounds: int) -> None:
             await headgate.start()
             async with aiohttp.ClientSession() as http:
                 bare_shas = [f"{n:040x}" for n in range(1, rounds + 3)]
-                for name, chain in (("bare", bare_shas), ("files", shas)):
+                for name, chain in (("bare", bare_shas), ("small", few), ("files", shas)):
                     sent = await push_all(http, headgate, f"acme/{name}", chain, stamps, isolation)
-                    word = "without checkout" if name == "bare" else f"checkout of {FILES} files, mirror there"
-                    show(f"{word}, isolation {isolation}", sent[2:])
+                    show(f"{WORDS[name]}, isolation {isolation}", sent[2:])
         finally:
             headgate.close()
 
@@ -115,7 +133,7 @@ async def stamped(path: Path) -> int:
 
 async def first_step(headgate: Headgate, repository: str, number: int) -> int:
     """When the first step started, as the build says it (microseconds)."""
-    job = "bare" if repository.endswith("bare") else "checkout"
+    job = repository.rpartition("/")[2]
     connector = aiohttp.UnixConnector(path=str(headgate.folder / "data" / "headgate.sock"))
     async with aiohttp.ClientSession(connector=connector) as local, asyncio.timeout(30):
         while True:
@@ -142,8 +160,8 @@ def spawn(argv: list[str]) -> float:
 
 def show(what: str, took: list[float]) -> None:
     ordered = sorted(took)
-    print(f"{what:<44} {statistics.median(ordered):>8.1f} {ordered[int(len(ordered) * 0.99)]:>8.1f}", flush=True)
+    print(f"{what:<56} {statistics.median(ordered):>8.1f} {ordered[int(len(ordered) * 0.99)]:>8.1f}", flush=True)
 
 
 if __name__ == "__main__":
-    asyncio.run(main(int(sys.argv[1]) if len(sys.argv) > 1 else 50))
+    asyncio.run(main(int(sys.argv[1]) if len(sys.argv) > 1 else 50, sys.argv[2] if len(sys.argv) > 2 else None))

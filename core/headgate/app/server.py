@@ -321,7 +321,7 @@ class _Rooms:
         self._health.set("worker", "ok")
         try:
             async with asyncio.TaskGroup() as tasks:
-                for work in (self._inbox, self._worker, self._outbox, self._reload):
+                for work in (self._inbox, self._worker, self._outbox, self._reload, self._sources):
                     tasks.create_task(work.run(), name=type(work).__name__)
                 tasks.create_task(self._watch_queue(), name="queue depth")
         finally:

@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+import asyncio
 import time
 from collections.abc import AsyncIterator, Mapping
 from contextlib import asynccontextmanager
+from datetime import timedelta
 from pathlib import Path
 
 import aiohttp
@@ -24,6 +26,12 @@ from headgate.git.version import git_version, warnings
 from headgate.git.workspaces import make_workspace
 from headgate.telemetry.metrics import Metrics
 from headgate.web.ports import Connection
+
+
+MIRROR_KEPT = timedelta(days=30)
+"""How long a mirror is kept that no poll, no build and no rule asked for."""
+
+SWEEP_SECONDS = 86_400.0
 
 
 class Sources:
@@ -52,6 +60,15 @@ class Sources:
     async def check_git(self) -> tuple[str, ...]:
         """One sentence for each thing an admin should know about the git that is installed."""
         return warnings(await git_version(self._git))
+
+    async def run(self) -> None:
+        """Remove mirrors that nobody asked for in a long time, once a day; end what fetches when cancelled."""
+        try:
+            while True:
+                await self._mirrors.sweep(unused_for=MIRROR_KEPT)
+                await asyncio.sleep(SWEEP_SECONDS)
+        finally:
+            await self._mirrors.close()
 
     async def clone_source(self, connection: str, repository: str) -> CloneSource:
         """From where to fetch `repository`; says why when its connection cannot tell."""
@@ -96,7 +113,16 @@ class Sources:
         """Put the commit's files at `path`, which does not exist yet."""
         mirror, source = await self._mirror(connection, repository, sha, ref)
         async with self._timed("checkout"):
-            await make_workspace(self._mirrors, mirror, path, sha=sha, ref=ref, checkout=checkout, source=source)
+            await make_workspace(
+                self._mirrors,
+                mirror,
+                path,
+                sha=sha,
+                ref=ref,
+                checkout=checkout,
+                source=source,
+                owner=connection,  # the mirror stays the same when its credential is rotated
+            )
         return CheckedOut(url=source.url, commit=await history.commit(mirror, sha))
 
     async def _mirror(self, connection: str, repository: str, sha: str, ref: str | None) -> tuple[Mirror, CloneSource]:
@@ -104,7 +130,7 @@ class Sources:
         source = await self.clone_source(connection, repository)
         change_ref = ref if ref and not ref.startswith(("refs/heads/", "refs/tags/")) else None
         async with self._timed("fetch"):
-            return await self._mirrors.fetch(source, sha=sha, change_ref=change_ref), source
+            return await self._mirrors.fetch(source, sha=sha, change_ref=change_ref, owner=connection), source
 
     @asynccontextmanager
     async def _timed(self, operation: str) -> AsyncIterator[None]:
