@@ -27,7 +27,6 @@ from headgate.git.workspaces import make_workspace
 from headgate.telemetry.metrics import Metrics
 from headgate.web.ports import Connection
 
-
 MIRROR_KEPT = timedelta(days=30)
 """How long a mirror is kept that no poll, no build and no rule asked for."""
 
