@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import errno
 import os
 from typing import Annotated
@@ -10,7 +11,7 @@ import typer
 
 from headgate.cli.endings import Ending, ExitCode
 from headgate.cli.invocation import Invocation
-from headgate.cli.output import note, say
+from headgate.cli.output import note
 
 app = typer.Typer()
 
@@ -43,7 +44,7 @@ def serve(
     from headgate.app import serve as serve_forever
 
     try:
-        uvloop.run(serve_forever(call.config, host=host, port=port, say=say))
+        uvloop.run(serve_forever(call.config, host=host, port=port, say=_announce))
     except OSError as error:
         if error.errno not in _CANNOT_LISTEN or error.filename is not None:
             raise
@@ -51,3 +52,9 @@ def serve(
             f"the server cannot listen where it should: {os.strerror(error.errno or 0).lower()}",
             hint="stop what listens there, or choose another place with --host and --port",
         ) from None
+
+
+def _announce(text: str) -> None:
+    """Print for whoever started the server, at once: into a pipe or a file too, where the token must not wait."""
+    with contextlib.suppress(BrokenPipeError):  # that nobody reads any more is no reason to stop serving
+        print(text, flush=True)
