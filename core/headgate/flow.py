@@ -17,6 +17,7 @@ from datetime import datetime
 from typing import TYPE_CHECKING, Protocol
 
 import msgspec
+import structlog
 from msgspec.structs import replace
 
 from headgate.api.builds import Build
@@ -40,6 +41,9 @@ from headgate.telemetry.metrics import Metrics
 
 if TYPE_CHECKING:
     from headgate.storage.database import Connection
+
+
+log = structlog.get_logger(__name__)
 
 
 class Admitted(msgspec.Struct, frozen=True, kw_only=True):
@@ -242,6 +246,8 @@ class Flow:
             for decision in one.decisions:
                 self._metrics.decision(build=decision.build)
             new += one.builds
+        for build in new:
+            log.info("build queued", build=build.label, build_id=build.id, delivery_id=build.delivery_id)
         if new:
             self._planned(new)
 

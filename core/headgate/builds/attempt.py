@@ -31,6 +31,7 @@ from headgate.routing.planning import password_binding
 from headgate.storage import builds, events
 from headgate.storage.database import Database
 from headgate.storage.errors import Busy, StorageFull
+from headgate.telemetry.logs import log_context
 from headgate.telemetry.metrics import Metrics
 
 ALWAYS_SECONDS = 60.0
@@ -103,7 +104,11 @@ class Attempt:
                 self._stopping.set_result(self._stop)
 
     async def run(self) -> None:
-        """Run it to its end, and write down how it ended."""
+        """Run it to its end, and write down how it ended. Every log line from in here names the build."""
+        with log_context(build_id=self.build.id, delivery_id=self.build.delivery_id):
+            await self._run_with_lease()
+
+    async def _run_with_lease(self) -> None:
         keeper = asyncio.create_task(self._keep_lease(), name=f"lease of {self.build.id}")
         try:
             await self._run()
@@ -126,7 +131,7 @@ class Attempt:
         finally:
             self._close(log, result)
         if self._stop is not None and self._stop.kind == "fenced":
-            _log.warning("build_fenced", build_id=self.build.id, reason=self._stop.reason)
+            _log.warning("build_fenced", reason=self._stop.reason)
             return
         await self._tell(result)
 
@@ -169,11 +174,11 @@ class Attempt:
                 work.cancel()
                 await asyncio.wait({work}, timeout=_PATIENCE)
             if not work.done():
-                _log.error("executor_does_not_end", build_id=self.build.id)
+                _log.error("executor_does_not_end")
                 if self._bench is not None:
                     self._bench.close()
             elif not work.cancelled() and (error := work.exception()) is not None:
-                _log.debug("attempt_ended_with", build_id=self.build.id, error=repr(error))
+                _log.debug("attempt_ended_with", error=repr(error))
 
     def _all(self, job: api.Job, log: LogWriter, seconds: float) -> asyncio.Task[api.Result]:
         return asyncio.create_task(self._prepare_and_run(job, log, seconds), name=f"build {self.build.id}")
@@ -363,7 +368,7 @@ class Attempt:
                 reason = f"{error.strerror or error}{f': {error.filename}' if error.filename else ''}"
             case _:
                 reason = f"an internal error ({type(error).__name__}); the server's log has more"
-                _log.error("build_errored", build_id=self.build.id, exc_info=error)
+                _log.error("build_errored", exc_info=error)
         reason = self._redactor.redact(reason)
         if self._job is None:
             return api.Result(outcome=api.Outcome.ERRORED, reason=reason)
@@ -377,7 +382,7 @@ class Attempt:
                     log.say(f"{result.outcome}: {result.reason}")
                 log.close()
             except OSError as error:
-                _log.error("log_not_written", build_id=self.build.id, error=str(error))
+                _log.error("log_not_written", error=str(error))
 
     async def _tell(self, result: api.Result | None) -> None:
         """Write the end down; when it was handed back or we broke and may try again, give it back instead."""
@@ -393,9 +398,10 @@ class Attempt:
                 self.claimed, outcome=result.outcome, reason=result.reason, steps=result.steps, isolation=isolation
             )
         if build is None:
-            _log.warning("build_fenced", build_id=self.build.id, reason="the lease was lost before the end was written")
+            _log.warning("build_fenced", reason="the lease was lost before the end was written")
         elif build.outcome is not None:
             self._with.metrics.build_finished(build.outcome)
+            _log.info("build finished", build=build.label, outcome=str(build.outcome), reason=build.reason)
 
 
 async def _awaited(run: Awaitable[api.Result]) -> api.Result:

@@ -210,7 +210,13 @@ class Worker:
             build = await self._queue.release(claimed, reason=f"the worker {claimed.build.worker} ended while it ran")
             if build is None:
                 continue
-            _log.warning("build_abandoned", build_id=build.id, state=str(build.state), outcome=build.outcome)
+            _log.warning(
+                "build_abandoned",
+                build_id=build.id,
+                delivery_id=build.delivery_id,
+                state=str(build.state),
+                outcome=build.outcome,
+            )
             if build.outcome is not None:
                 self._metrics.build_finished(build.outcome)
             self._say(build)

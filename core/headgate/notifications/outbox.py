@@ -21,6 +21,7 @@ from headgate.storage.database import Database
 from headgate.storage.errors import Busy, StorageFull
 from headgate.storage.notifications import NotificationRecord
 from headgate.storage.writer import Unit
+from headgate.telemetry.logs import log_context
 
 SLOTS = 16
 """How many are told at once."""
@@ -114,7 +115,8 @@ class Outbox:
 
     async def _tell(self, record: NotificationRecord) -> None:
         try:
-            await self._settle(record, await self._attempt(record))
+            with log_context(build_id=record.build_id, delivery_id=record.build.delivery_id):
+                await self._settle(record, await self._attempt(record))
         finally:
             del self._telling[record.order_key]
             self.wake()
@@ -157,7 +159,6 @@ class Outbox:
         _log.warning(
             "notification_failed",
             notification=record.id,
-            build_id=record.build_id,
             notifier=record.notifier,
             attempt=record.attempts + 1,
             next_attempt_at=again.isoformat() if again else None,

@@ -19,6 +19,7 @@ from headgate.routing.planning import Fact
 from headgate.storage import deliveries
 from headgate.storage.database import Database
 from headgate.storage.deliveries import DeliveryRecord, NewDelivery, Settled
+from headgate.telemetry.logs import log_context
 
 IN_MEMORY = 4_096
 """Deliveries kept in memory; more stay in the database, where they are anyway, until these are done."""
@@ -140,17 +141,21 @@ class Inbox:
         try:
             await self._route(one)
         except Exception as error:  # noqa: BLE001 - it stays recorded, and is tried again rather than lost
-            self._log.error("delivery not routed yet", delivery=one.delivery.id, error=repr(error))
+            self._log.error("delivery not routed yet", delivery_id=one.delivery.id, error=repr(error))
             asyncio.get_running_loop().call_later(RETRY_SECONDS, self.look_again)
         finally:
             self._known.discard(one.delivery.id)
             free.release()
 
     async def _route(self, one: _Waiting) -> None:
+        with log_context(delivery_id=one.delivery.id):
+            await self._route_in_context(one)
+
+    async def _route_in_context(self, one: _Waiting) -> None:
         delivery = one.delivery
         connection = self._connection(delivery.connection)
         if connection is None:
-            self._log.warning("delivery waits for its connection", delivery=delivery.id, connection=delivery.connection)
+            self._log.warning("delivery waits for its connection", connection=delivery.connection)
             return
         try:
             reading = one.reading or connection.provider.parse(delivery)

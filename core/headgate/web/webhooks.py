@@ -105,7 +105,9 @@ class Webhooks:
         try:
             self._received(new, reading)
         except Exception:  # it is on disk, so the answer is 202 whatever becomes of the wake-up
-            log.exception("a recorded delivery could not be handed on; it is found in the database", id=new.delivery.id)
+            log.exception(
+                "a recorded delivery could not be handed on; it is found in the database", delivery_id=new.delivery.id
+            )
 
     async def _delivery(self, request: web.BaseRequest, connection: str, hook: str) -> Delivery:
         """The request as a value, within all limits."""
@@ -146,7 +148,7 @@ class Webhooks:
             if isinstance(error, DeliveryError):
                 log.info("delivery refused", connection=connection.name, remote=delivery.remote, reason=str(error))
             else:
-                self._blame(connection, "authenticate", error)
+                self._blame(connection, "authenticate", error, delivery)
             raise Refusal(401, "The request is not authenticated.", headers=_CHALLENGE) from None
         event = delivery.header(connection.event_header) if connection.event_header else None
         kept = NewDelivery(delivery=without_tokens(delivery), key=seal.key, event=event and event[:_MAX_EVENT])
@@ -161,18 +163,19 @@ class Webhooks:
         except Unreadable as error:
             return msgspec.structs.replace(new, state="unreadable", reason=str(error)), None
         except Exception as error:  # noqa: BLE001 - whatever a plugin raises, the delivery is sealed and must be kept
-            self._blame(connection, "parse", error)
+            self._blame(connection, "parse", error, new.delivery)
             return new, None
         if isinstance(reading, Ignored):
             return msgspec.structs.replace(new, state="ignored", reason=reading.reason), reading
         return new, reading
 
-    def _blame(self, connection: Connection, method: str, error: Exception) -> None:
+    def _blame(self, connection: Connection, method: str, error: Exception, delivery: Delivery) -> None:
         self._metrics.plugin_failed(connection.kind)
         log.error(
             "a provider broke its contract",
             connection=connection.name,
             provider=connection.kind,
+            delivery_id=delivery.id,
             method=method,
             exc_info=error,
         )
