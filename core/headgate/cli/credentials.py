@@ -1,6 +1,6 @@
 """What `headgate credentials` does: set, list, remove and rewrap, with values from a prompt or stdin, never argv.
 
-Not the command line itself (options and output are `cli.commands`'), and not where secrets are kept.
+Not the command line itself (options and output are `cli.credential_commands`'), and not where secrets are kept.
 """
 
 from __future__ import annotations
