@@ -53,7 +53,7 @@ class Metrics:
         )
         self._git = Histogram(
             "headgate_git_duration_seconds",
-            "Git commands.",
+            "Git operations.",
             ["operation", "result"],
             buckets=_SLOW,
             registry=registry,
@@ -83,9 +83,9 @@ class Metrics:
             counter = self._delivery_counters[key] = self._deliveries.labels(*key)
         counter.inc()
 
-    def decision(self, *, build: bool, count: int = 1) -> None:
+    def decision(self, *, build: bool) -> None:
         """A job was judged."""
-        self._decisions.labels("build" if build else "no_build").inc(count)
+        self._decisions.labels("build" if build else "no_build").inc()
 
     def build_finished(self, outcome: Outcome) -> None:
         """A build ended."""
@@ -105,7 +105,7 @@ class Metrics:
         self._polls.labels("succeeded" if succeeded else "failed").observe(seconds)
 
     def observe_git(self, seconds: float, *, operation: str, succeeded: bool) -> None:
-        """A git process ended. `operation` is a word of ours (`fetch`, `clone`), never an argument."""
+        """Git's part of something ended. `operation` is a word of ours (`ls_refs`, `fetch`), never an argument."""
         self._git.labels(operation, "succeeded" if succeeded else "failed").observe(seconds)
 
     def notification(self, *, notifier: str, result: NotificationResult) -> None:
