@@ -133,7 +133,7 @@ def error_of(status: int, headers: Mapping[str, str], body: Any, *, what: str, n
         return api.Refused(message + (f" (needs {needed})" if needed else ""))
     if status in _MOVED:
         return api.NotFound(f"{message}: it moved; write its new name in the job")
-    return _MEANINGS.get(status, api.Unavailable if status >= 500 else api.ProviderError)(message)  # noqa: PLR2004
+    return _MEANINGS.get(status, api.Unavailable if status >= 500 else api.ProviderError)(message)  # noqa: PLR2004 - the class of server errors
 
 
 def _retry_at(status: int, headers: Mapping[str, str], said: str, now: datetime) -> datetime | None:
@@ -154,7 +154,7 @@ def _retry_at(status: int, headers: Mapping[str, str], said: str, now: datetime)
 
 def _number(text: str | None) -> int | None:
     """At most ten digits: seconds, or an epoch that `datetime` can hold."""
-    return int(text) if text is not None and text.isascii() and text.isdigit() and len(text) <= 10 else None  # noqa: PLR2004
+    return int(text) if text is not None and text.isascii() and text.isdigit() and len(text) <= 10 else None  # noqa: PLR2004 - as said above
 
 
 async def _read(response: aiohttp.ClientResponse) -> bytes:

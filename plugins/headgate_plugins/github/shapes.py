@@ -199,7 +199,6 @@ class ReleasePayload(msgspec.Struct):
 class PingPayload(msgspec.Struct):
     """https://docs.github.com/en/webhooks/webhook-events-and-payloads#ping"""
 
-    zen: str | None = None
     repository: Repo | None = None
     sender: User | None = None
 
