@@ -46,9 +46,10 @@ class CredentialStoreContract:
         """A checked credential that never prints itself."""
 
         async def story(store: api.CredentialStore) -> None:
-            if self.known is not None:
-                credential = (await store.get(self.known)).check()
-                assert all(secret.reveal() not in repr(credential) for secret in credential.secrets())
+            if self.known is None:
+                pytest.skip("this store holds nothing from the start")
+            credential = (await store.get(self.known)).check()
+            assert all(secret.reveal() not in repr(credential) for secret in credential.secrets())
 
         self.run(tmp_path, story)
 
