@@ -10,10 +10,10 @@ import pytest
 
 from headgate import api
 from headgate.cli import explained
-from headgate.routing.explain import ExplainedEvent, Explanation
 from headgate.storage.decisions import Decision
 from headgate.storage.deliveries import DeliveryRecord
 from headgate.storage.events import EventRecord
+from headgate.storage.explanations import ExplainedEvent, Explanation
 from headgate.storage.refs import RefKey, Transition
 from headgate.web.shaping import explanation_shape
 

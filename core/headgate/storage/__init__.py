@@ -8,6 +8,7 @@ Callers import the module they need, so that the command line does not pay for S
 | `writer` | group commit: the only way to write |
 | `schema` | `migrate(url)`, `schema_version(url)` |
 | `deliveries`, `events`, `decisions` | what came, what it said, what was decided |
+| `explanations` | these three read back together: why something was built, or was not |
 | `refs`, `polls` | where every head is, and when it was asked for |
 | `definitions`, `builds` | job definitions by hash, the queue's state machine |
 | `notifications`, `tokens` | news kept until told, who may call the API |

@@ -8,8 +8,7 @@ import msgspec
 from aiohttp import web
 
 from headgate.api import Build, NotFound, State
-from headgate.routing import explain
-from headgate.storage import builds
+from headgate.storage import builds, explanations
 from headgate.storage.database import Database
 from headgate.web.changes import BuildChanges
 from headgate.web.ports import CancelBuild
@@ -69,7 +68,7 @@ def build_routes(
     async def explain_build(call: Call) -> web.Response:
         build = await _build(database, call.path["build"])
         async with database.reading() as connection:
-            explanation = await explain.explain_build(connection, build.id)
+            explanation = await explanations.explain_build(connection, build.id)
         if explanation is None:
             raise _no_build(build.id)
         return json_reply(explanation_shape(explanation, build))
@@ -77,7 +76,7 @@ def build_routes(
     async def explain_commit(call: Call) -> web.Response:
         query: CommitQuery = call.query
         async with database.reading() as connection:
-            explanation = await explain.explain_commit(connection, query.job, query.sha)
+            explanation = await explanations.explain_commit(connection, query.job, query.sha)
         return json_reply(explanation_shape(explanation))
 
     async def listen(call: Call) -> web.StreamResponse:

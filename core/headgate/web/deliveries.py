@@ -5,8 +5,7 @@ from __future__ import annotations
 from aiohttp import web
 
 from headgate.api import NotFound
-from headgate.routing import explain
-from headgate.storage import deliveries
+from headgate.storage import deliveries, explanations
 from headgate.storage.database import Database
 from headgate.storage.deliveries import DeliveryState
 from headgate.web.ports import Replay
@@ -53,7 +52,7 @@ def delivery_routes(*, database: Database, replay: Replay, redact: Redact) -> tu
 
     async def explained(delivery_id: str) -> ExplanationShape:
         async with database.reading() as connection:
-            explanation = await explain.explain_delivery(connection, delivery_id)
+            explanation = await explanations.explain_delivery(connection, delivery_id)
         if explanation is None:
             raise _no_delivery(delivery_id)
         return explanation_shape(explanation)

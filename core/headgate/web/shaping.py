@@ -10,8 +10,8 @@ from typing import Final, TypeAlias
 import msgspec
 
 from headgate.api import Build, Delivery, Job, Manual
-from headgate.routing.explain import ExplainedEvent, Explanation
 from headgate.storage.deliveries import DeliveryRecord, DeliverySummary
+from headgate.storage.explanations import ExplainedEvent, Explanation
 from headgate.storage.notifications import NotificationRecord
 from headgate.storage.pages import Page
 from headgate.web.shapes import (

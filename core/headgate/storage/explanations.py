@@ -3,19 +3,16 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Sequence
-from typing import TYPE_CHECKING
 
 import msgspec
+from sqlalchemy.ext.asyncio import AsyncConnection
 
-from headgate.api.builds import Build
+from headgate.api import Build
 from headgate.storage import builds, decisions, deliveries, events, refs
 from headgate.storage.decisions import Decision
 from headgate.storage.deliveries import DeliveryRecord
 from headgate.storage.events import EventRecord
 from headgate.storage.refs import Transition
-
-if TYPE_CHECKING:
-    from headgate.storage.database import Connection
 
 
 class ExplainedEvent(msgspec.Struct, frozen=True, kw_only=True):
@@ -34,59 +31,59 @@ class Explanation(msgspec.Struct, frozen=True, kw_only=True):
     builds: tuple[Build, ...]
 
 
-async def explain_delivery(connection: Connection, delivery_id: str) -> Explanation | None:
+async def explain_delivery(conn: AsyncConnection, delivery_id: str) -> Explanation | None:
     """What a delivery said and led to; `None` when there is no such delivery."""
-    delivery = await deliveries.get(connection, delivery_id)
+    delivery = await deliveries.get(conn, delivery_id)
     if delivery is None:
         return None
-    found = await events.of_delivery(connection, delivery_id)
-    return await _explanation(connection, delivery, found)
+    found = await events.of_delivery(conn, delivery_id)
+    return await _explanation(conn, delivery, found)
 
 
-async def explain_build(connection: Connection, build_id: str) -> Explanation | None:
+async def explain_build(conn: AsyncConnection, build_id: str) -> Explanation | None:
     """Why a build was queued: its event and all that was decided then; `None` when there is no such build."""
-    build = await builds.get(connection, build_id)
+    build = await builds.get(conn, build_id)
     if build is None:
         return None
-    event = await events.get(connection, build.event_id)
-    delivery = await deliveries.get(connection, build.delivery_id) if build.delivery_id else None
-    return await _explanation(connection, delivery, [event] if event else [])
+    event = await events.get(conn, build.event_id)
+    delivery = await deliveries.get(conn, build.delivery_id) if build.delivery_id else None
+    return await _explanation(conn, delivery, [event] if event else [])
 
 
-async def explain_commit(connection: Connection, job: str, sha: str) -> Explanation:
-    """Every decision about one job and one commit, oldest first; without events when it was never seen."""
-    decided = await decisions.of_job_and_sha(connection, job, sha)
+async def explain_commit(conn: AsyncConnection, job: str, sha: str) -> Explanation:
+    """Every decision about one job and one commit, newest first; without events when it was never seen."""
+    decided = await decisions.of_job_and_sha(conn, job, sha)
     found = [
         event
         for event_id in dict.fromkeys(decision.event_id for decision in decided)
-        if (event := await events.get(connection, event_id))
+        if (event := await events.get(conn, event_id))
     ]
-    return await _explanation(connection, None, found, only_job=job)
+    return await _explanation(conn, None, found, only_job=job)
 
 
 async def _explanation(
-    connection: Connection,
+    conn: AsyncConnection,
     delivery: DeliveryRecord | None,
     found: Sequence[EventRecord],
     only_job: str | None = None,
 ) -> Explanation:
-    decided = await decisions.of_events(connection, [event.id for event in found])
+    decided = await decisions.of_events(conn, [event.id for event in found])
     explained = [
         ExplainedEvent(
             event=event,
-            transition=await refs.get(connection, event.transition_id) if event.transition_id else None,
+            transition=await refs.get(conn, event.transition_id) if event.transition_id else None,
             decisions=tuple(
                 decision for decision in decided if decision.event_id == event.id and only_job in (None, decision.job)
             ),
         )
         for event in found
     ]
-    named = await _builds(connection, [decision for one in explained for decision in one.decisions])
+    named = await _builds(conn, [decision for one in explained for decision in one.decisions])
     return Explanation(delivery=delivery, events=tuple(explained), builds=named)
 
 
-async def _builds(connection: Connection, decided: Iterable[Decision]) -> tuple[Build, ...]:
+async def _builds(conn: AsyncConnection, decided: Iterable[Decision]) -> tuple[Build, ...]:
     ids = dict.fromkeys(
         build_id for decision in decided for build_id in (decision.build_id, decision.existing_build_id) if build_id
     )
-    return tuple([build for build_id in ids if (build := await builds.get(connection, build_id))])
+    return tuple([build for build_id in ids if (build := await builds.get(conn, build_id))])
