@@ -7,16 +7,15 @@ removed after it.
 from __future__ import annotations
 
 import asyncio
-import contextlib
 import os
-import shutil
 from collections.abc import Awaitable, Callable, Collection
 from pathlib import Path
-from typing import Any, Protocol
+from typing import Protocol
 
 import msgspec
 
 from headgate import api
+from headgate.builds.removal import remove
 
 
 class CheckedOut(msgspec.Struct, frozen=True, kw_only=True):
@@ -67,23 +66,6 @@ class Folder:
     async def remove(self) -> None:
         """Remove it, in a thread: a build may leave a hundred thousand files."""
         await asyncio.to_thread(remove, self.own)
-
-
-def remove(path: Path) -> None:
-    """Remove a tree, also one whose folders a build made read-only. What cannot be removed stays."""
-    with contextlib.suppress(FileNotFoundError):
-        shutil.rmtree(path, onerror=_try_harder)
-
-
-def _try_harder(call: Callable[..., Any], path: str, _: Any) -> None:
-    with contextlib.suppress(OSError):
-        for place in (os.path.dirname(path), path):  # noqa: PTH120 - rmtree speaks in plain strings
-            if not os.path.islink(place):  # noqa: PTH114 - likewise; a link must not be followed out of the tree
-                os.chmod(place, 0o700)  # noqa: PTH101 - likewise
-        if call in (os.unlink, os.rmdir):
-            call(path)
-        else:
-            shutil.rmtree(path, ignore_errors=True)
 
 
 async def remove_leftovers(root: Path, running: Callable[[], Awaitable[Collection[str]]]) -> None:
