@@ -7,6 +7,9 @@ from typing import Any
 
 import re2
 
+WILDCARDS = frozenset("*?[{")
+"""A text with one of these is a pattern for many, one without names itself."""
+
 
 class Globs:
     """Some globs, at least one of which has to match the whole text.
@@ -103,6 +106,6 @@ def _compile_glob(pattern: str) -> Any:
 
 def _literal_prefix(pattern: str) -> str:
     for at, character in enumerate(pattern):
-        if character in "*?[{":
+        if character in WILDCARDS:
             return pattern[:at]
     return pattern

@@ -10,6 +10,7 @@ from typing import Any, TypeAlias
 import msgspec
 
 from headgate.api import Globs, ParameterDefinition, RuleKind
+from headgate.api.patterns import WILDCARDS
 from headgate.config.kinds import SINGULAR, Group, KnownKinds, missing, names
 from headgate.config.nearest import suggestion
 from headgate.config.reserved import is_reserved
@@ -28,8 +29,6 @@ class Remark:
 
 
 Remarks: TypeAlias = Iterator[Remark]
-
-_WILDCARDS = frozenset("*?[{")
 
 
 class Meaning:
@@ -67,7 +66,7 @@ class Meaning:
         key = (provider, repository)
         if key not in self._repositories:
             try:
-                if _WILDCARDS.intersection(repository):
+                if WILDCARDS.intersection(repository):
                     Globs([repository])
                 else:
                     self._kinds.providers[provider].normalise(repository)

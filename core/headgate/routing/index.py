@@ -12,11 +12,8 @@ from headgate.api.conditions import Condition
 from headgate.api.errors import Problem
 from headgate.api.jobs import Block, Job
 from headgate.api.kinds import ConditionKind, TriggerKind
-from headgate.api.patterns import Globs
+from headgate.api.patterns import WILDCARDS, Globs
 from headgate.api.triggers import Trigger
-
-WILDCARDS = frozenset("*?[{")
-"""A repository that contains one of these is a pattern for many repositories."""
 
 
 class RuleKinds(Protocol):
