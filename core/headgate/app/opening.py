@@ -132,7 +132,9 @@ class OpenKinds:
             stores.update(
                 await door.enter_all("credential_stores", "credential store", kinds.credential_stores, settings)
             )
-            connections = {name: _closed(name, reason) for name, reason in _connections(settings.unavailable)}
+            connections = {
+                name: _closed(name, reason) for name, reason in settings.unavailable_in("connections").items()
+            }
             for one in settings.connections:
                 connections[one.name] = await door.connect(one, kinds.providers[one.provider])
             notifiers = await door.enter_all("notifiers", "notifier", kinds.notifiers, settings)
@@ -206,11 +208,6 @@ def _replace(held: dict[str, T], fresh: Mapping[str, T]) -> None:
     held.update(fresh)
     for name in held.keys() - fresh.keys():
         del held[name]
-
-
-def _connections(unavailable: Mapping[str, str]) -> list[tuple[str, str]]:
-    prefix = "connections."
-    return [(place.removeprefix(prefix), reason) for place, reason in unavailable.items() if place.startswith(prefix)]
 
 
 def _closed(name: str, reason: str) -> Connection:

@@ -66,12 +66,7 @@ class _Reader:
     """Reads one file after the other, with the schemas made once."""
 
     def __init__(self, kinds: KnownKinds, settings: Settings) -> None:
-        self._stores = dict.fromkeys(settings.credential_stores, "")
-        self._stores |= {
-            path.removeprefix("credential_stores."): reason
-            for path, reason in settings.unavailable.items()
-            if path.startswith("credential_stores.")
-        }
+        self._stores = dict.fromkeys(settings.credential_stores, "") | settings.unavailable_in("credential_stores")
         self._kinds = kinds
         self._schema = one_job_schema(kinds)
         self._meaning = Meaning(kinds, settings)

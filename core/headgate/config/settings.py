@@ -92,6 +92,13 @@ class Settings(msgspec.Struct, frozen=True, kw_only=True):
     problems: tuple[Problem, ...] = ()
     unavailable: dict[str, str] = {}
 
+    def unavailable_in(self, section: str) -> dict[str, str]:
+        """What was left out of one section (`connections`), by the name it has there, with the reason."""
+        prefix = f"{section}."
+        return {
+            place.removeprefix(prefix): reason for place, reason in self.unavailable.items() if place.startswith(prefix)
+        }
+
     @property
     def public_url(self) -> str:
         """The start of every link we hand out, without a slash at the end."""
