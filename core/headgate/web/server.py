@@ -28,6 +28,7 @@ from headgate.web.access import Access
 from headgate.web.build_logs import log_routes
 from headgate.web.builds import build_routes
 from headgate.web.changes import BuildChanges
+from headgate.web.crowd import Crowd, room
 from headgate.web.deliveries import delivery_routes
 from headgate.web.dispatch import MAX_API_BODY, App
 from headgate.web.jobs import job_routes
@@ -49,8 +50,6 @@ KEEP_ALIVE: Final = 75.0
 
 STOP_WITHIN: Final = 10.0
 """Seconds that requests under way may take when the server stops."""
-
-BACKLOG: Final = 1024
 
 
 def make_app(
@@ -144,16 +143,23 @@ async def _serving(app: App, host: str, port: int, socket_path: Path | None) -> 
     manager = web.Server(app)
     loop = asyncio.get_running_loop()
 
+    most, waiting = room()
+    crowd = Crowd(most)
+
     def make_protocol() -> _Protocol:
-        return _Protocol(manager, loop=loop, header_deadline=app.read_timeout)
+        return _Protocol(manager, loop=loop, header_deadline=app.read_timeout, crowd=crowd)
+
+    def make_local_protocol() -> _Protocol:
+        """No crowd keeps the admin out."""
+        return _Protocol(manager, loop=loop, header_deadline=app.read_timeout, crowd=None)
 
     async with contextlib.AsyncExitStack() as stack:
         # Left in reverse: no new connections, then those that are open, then the file.
         stack.push_async_callback(_end_connections, manager, app)
-        tcp = await loop.create_server(make_protocol, host, port, backlog=BACKLOG, reuse_address=True)
+        tcp = await loop.create_server(make_protocol, host, port, backlog=waiting, reuse_address=True)
         stack.callback(tcp.close)
         if socket_path is not None:
-            local = await loop.create_unix_server(make_protocol, sock=_unix_socket(socket_path))
+            local = await loop.create_unix_server(make_local_protocol, sock=_unix_socket(socket_path))
             stack.callback(socket_path.unlink, missing_ok=True)
             stack.callback(local.close)
         yield Serving(host=host, port=tcp.sockets[0].getsockname()[1], socket_path=socket_path)
@@ -181,11 +187,13 @@ def _unix_socket(path: Path) -> socket.socket:
 
 
 class _Protocol(web.RequestHandler):
-    """aiohttp's connection, with a deadline for headers that trickle, and problems instead of its own error pages."""
+    """aiohttp's connection: one of a crowd, with a deadline for headers that trickle, and problems as error pages."""
 
-    __slots__ = ("_deadline", "_header_deadline")
+    __slots__ = ("_crowd", "_deadline", "_header_deadline")
 
-    def __init__(self, manager: web.Server, *, loop: asyncio.AbstractEventLoop, header_deadline: float) -> None:
+    def __init__(
+        self, manager: web.Server, *, loop: asyncio.AbstractEventLoop, header_deadline: float, crowd: Crowd | None
+    ) -> None:
         super().__init__(
             manager,
             loop=loop,
@@ -199,11 +207,18 @@ class _Protocol(web.RequestHandler):
         )
         self._header_deadline = header_deadline
         self._deadline: asyncio.TimerHandle | None = None
+        self._crowd = crowd
+
+    def is_silent(self) -> bool:
+        """Whether no request is under way: none that is answered, none whose headers are complete."""
+        return self._current_request is None and not self._messages
 
     def connection_made(self, transport: asyncio.BaseTransport) -> None:
         """The first request may take as long as any other to begin."""
         super().connection_made(transport)
         self._deadline = self._loop.call_later(self._header_deadline, self._give_up)
+        if self._crowd is not None:
+            self._crowd.enter(self)
 
     def data_received(self, data: bytes) -> None:
         """Start the clock with the first byte of a request, stop it when its headers are complete."""
@@ -213,6 +228,8 @@ class _Protocol(web.RequestHandler):
             if self._deadline is not None:
                 self._deadline.cancel()
                 self._deadline = None
+            if self._crowd is not None:
+                self._crowd.heard(self)
         elif self._deadline is None:
             self._deadline = self._loop.call_later(self._header_deadline, self._give_up)
 
@@ -221,6 +238,8 @@ class _Protocol(web.RequestHandler):
         if self._deadline is not None:
             self._deadline.cancel()
             self._deadline = None
+        if self._crowd is not None:
+            self._crowd.leave(self)
         super().connection_lost(exc)
 
     def handle_error(
