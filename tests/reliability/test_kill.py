@@ -5,7 +5,9 @@ from __future__ import annotations
 import asyncio
 import contextlib
 import random
+import sys
 from collections import Counter
+from pathlib import Path
 
 import aiohttp
 import pytest
@@ -103,6 +105,33 @@ async def test_fifty_kills_under_load_lose_nothing_and_build_nothing_twice(tmp_p
     assert max(executed.values()) == 1, "a step ran twice"
     assert {build["sha"] for build in found if build["outcome"] == "succeeded"} <= set(executed)
     assert set(outcomes) <= {"succeeded", "lost"}
+
+
+@pytest.mark.reliability
+@pytest.mark.timeout(300)
+async def test_control_with_the_answer_before_the_commit_pushes_are_lost(tmp_path):
+    """The same program over a server that answers first: were nothing lost here, the proof above would prove nothing."""
+    early = (sys.executable, str(Path(__file__).parents[1] / "support" / "answers_early.py"))
+    headgate = Headgate(tmp_path / "headgate", CONFIG, JOBS.replace("FOLDER", str(tmp_path)), program=early)
+    stream = Stream(headgate, seed=1)
+    stop = asyncio.Event()
+    try:
+        await headgate.start()
+        senders = [asyncio.create_task(stream.run(stop)) for _ in range(SENDERS)]
+        for _ in range(3):
+            await asyncio.sleep(0.6)
+            await headgate.kill()
+            await headgate.start()
+        stop.set()
+        await asyncio.gather(*senders)
+        await asyncio.sleep(1)
+        await headgate.kill()  # what was committed late waits for a start
+        await headgate.start()
+        await _settled(headgate)
+        built = {build["sha"] for build in await headgate.builds()}
+    finally:
+        headgate.close()
+    assert stream.acknowledged - built
 
 
 async def _settled(headgate: Headgate) -> None:

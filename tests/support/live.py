@@ -135,7 +135,16 @@ def github_headers(body: bytes, *, event: str = "push", delivery: str | None = N
 class Headgate:
     """One server process over one folder; `start` and `stop` as often as a test likes."""
 
-    def __init__(self, folder: Path, config: str, jobs: str, environment: dict[str, str] | None = None) -> None:
+    def __init__(
+        self,
+        folder: Path,
+        config: str,
+        jobs: str,
+        environment: dict[str, str] | None = None,
+        *,
+        program: tuple[str, ...] = (PROGRAM,),
+    ) -> None:
+        self.program = program
         self.folder = folder
         self.port = free_port()
         folder.mkdir(parents=True, exist_ok=True)
@@ -161,7 +170,7 @@ class Headgate:
         started = time.monotonic()
         with self.output.open("ab") as output:
             self.process = subprocess.Popen(
-                [PROGRAM, "--config", str(self.config), "serve", "--port", str(self.port)],
+                [*self.program, "--config", str(self.config), "serve", "--port", str(self.port)],
                 cwd=self.folder,
                 env=self.environment,
                 stdin=subprocess.DEVNULL,
