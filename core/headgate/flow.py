@@ -26,7 +26,7 @@ from headgate.api.events import Manual, Push
 from headgate.api.notifiers import Notifier
 from headgate.api.rules import Subject
 from headgate.config.parameters import validate
-from headgate.routing.index import CompiledJob, Snapshot
+from headgate.routing.index import CompiledJob, Snapshot, why_absent
 from headgate.routing.judge import judge, subject_text
 from headgate.routing.news import plan_news
 from headgate.routing.planning import Fact, Judged, Plan, PlannedFact, ref_key
@@ -125,9 +125,10 @@ class Flow:
 
         Raises `NotFound` for an unknown job, else `QueueError` saying what to change: parameters that do not fit, no `manual` trigger.
         """
-        compiled = self._snapshot().jobs.get(job)
+        snapshot = self._snapshot()
+        compiled = snapshot.jobs.get(job)
         if compiled is None:
-            raise NotFound(f"there is no job {job}; `headgate jobs` lists them")
+            raise NotFound(why_absent(job, snapshot.problems))
         if compiled.key is None:
             raise QueueError(
                 f"{job} is for many repositories ({compiled.job.source.repository}) and cannot be run alone"

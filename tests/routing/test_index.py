@@ -4,6 +4,9 @@ from __future__ import annotations
 
 import sys
 
+from headgate.api import Problem
+from headgate.routing.index import why_absent
+
 
 def names(found):
     return [one.job.name for one in found]
@@ -47,3 +50,12 @@ def test_finding_takes_the_same_steps_for_ten_jobs_and_for_ten_thousand(snapshot
         return counted
 
     assert steps(10) == steps(10_000)
+
+
+def test_an_absent_job_is_explained_by_what_is_wrong_with_it_and_nothing_else():
+    wrong = [
+        Problem(file="j.yaml", line=3, column=1, path=path, message=path) for path in ("jobs.web.run", "jobs.web2")
+    ]
+    assert why_absent("web", wrong) == "the job web is not in force: j.yaml:3:1: jobs.web.run: jobs.web.run"
+    assert "j.yaml:3:1" in why_absent("web2", wrong)
+    assert why_absent("we", wrong) == "there is no job we; `headgate jobs` lists them"

@@ -72,6 +72,15 @@ class Snapshot:
         return tuple(self._by_repository)
 
 
+def why_absent(job: str, problems: Sequence[Problem]) -> str:
+    """Why there is no such job now, in a sentence: what is wrong with it, or that nobody wrote it."""
+    path = f"jobs.{job}"
+    found = [str(problem) for problem in problems if f"{problem.path}.".startswith(f"{path}.")]
+    if found:
+        return f"the job {job} is not in force: {'; '.join(found)}"
+    return f"there is no job {job}; `headgate jobs` lists them"
+
+
 def make_snapshot(
     jobs: Sequence[Job],
     kinds: RuleKinds,

@@ -8,6 +8,7 @@ import msgspec
 from aiohttp import web
 
 from headgate.api import Build, Job, NotFound
+from headgate.routing.index import why_absent
 from headgate.storage import builds
 from headgate.storage.database import Database
 from headgate.web.ports import ReadJobs, RunJob
@@ -50,10 +51,10 @@ def job_routes(*, database: Database, jobs: ReadJobs, run_job: RunJob) -> tuple[
         )
 
     async def show_job(call: Call) -> web.Response:
-        name = call.path["job"]
-        job = jobs().jobs.get(name)
+        name, listed = call.path["job"], jobs()
+        job = listed.jobs.get(name)
         if job is None:
-            raise NotFound(f"There is no job {name!r} right now.")
+            raise NotFound(why_absent(name, listed.problems))
         return json_reply(job)
 
     async def run(call: Call) -> web.Response:
