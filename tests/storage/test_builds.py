@@ -113,11 +113,6 @@ async def test_no_more_of_a_job_run_than_it_allows(run, claim, make_build):
     assert [one.build.number for one in await claim(limit=4)] == [3]
 
 
-async def test_excluded_jobs_wait(run, claim, make_build):
-    await run(builds.plan, [make_build(), make_build(job="lib", seconds=9)])
-    assert [one.build.job for one in await claim(limit=2, exclude_jobs=["web"])] == ["lib"]
-
-
 async def test_a_finished_build_is_given_for_its_news(run, claim, make_build, now):
     await run(builds.plan, [make_build()])
     one = (await claim())[0]

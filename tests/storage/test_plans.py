@@ -24,7 +24,7 @@ READS = {
     "the previous build": lambda conn, now: builds.previous(conn, "web", "refs/heads/main", "b_9"),
     "what expired": builds.expired,
     "what runs": lambda conn, now: builds.running(conn, "w"),
-    "the next to claim": lambda conn, now: builds._candidates(conn, 3, ["lib"]),
+    "the next to claim": lambda conn, now: builds._candidates(conn, 3),
     "the queue's depth": lambda conn, now: builds.depth(conn),
     "deliveries": lambda conn, now: deliveries.page(conn, cursor="d_9"),
     "deliveries of a connection": lambda conn, now: deliveries.page(conn, cursor="d_9", connection="c"),

@@ -114,12 +114,11 @@ async def claim(
     now: datetime,
     lease_until: datetime,
     limit: int,
-    exclude_jobs: Sequence[str] = (),
 ) -> tuple[Claimed, ...]:
     """Up to `limit` waiting builds for `worker`: higher priority first, then the longest waiting (arrow b)."""
     claimed: list[Claimed] = []
     while len(claimed) < limit:
-        ids = await _candidates(conn, limit - len(claimed), exclude_jobs)
+        ids = await _candidates(conn, limit - len(claimed))
         if not ids:
             break
         taken = await conn.execute(
@@ -197,11 +196,10 @@ async def cancel(
     *,
     reason: str,
     now: datetime,
-    outcome: Outcome = Outcome.CANCELLED,
 ) -> tuple[Cancelled, Build] | tuple[None, None]:
     """End a waiting build at once (arrow g), ask a running one's worker to; `(None, None)`: no such build."""
     waiting = sa.update(builds).where(builds.c.id == id, builds.c.state == State.QUEUED.value)
-    build = await _one(conn, waiting.values(**_end(outcome, reason, now)).returning(builds))
+    build = await _one(conn, waiting.values(**_end(Outcome.CANCELLED, reason, now)).returning(builds))
     if build is not None:
         return "finished", build
     held = sa.update(builds).where(builds.c.id == id, builds.c.state == State.RUNNING.value)
@@ -379,7 +377,7 @@ async def _numbered(conn: AsyncConnection, new: Sequence[NewBuild]) -> list[tupl
     return numbered
 
 
-async def _candidates(conn: AsyncConnection, limit: int, exclude_jobs: Sequence[str]) -> list[str]:
+async def _candidates(conn: AsyncConnection, limit: int) -> list[str]:
     """The next in the claim's order that may run beside what runs; perhaps fewer than there are."""
     busy = sa.select(builds.c.job, sa.func.count().label("running")).where(RUNNING).group_by(builds.c.job).subquery()
     count = sa.func.coalesce(busy.c.running, 0).label("running")
@@ -390,8 +388,6 @@ async def _candidates(conn: AsyncConnection, limit: int, exclude_jobs: Sequence[
         .order_by(builds.c.rank, builds.c.queued_at, builds.c.id)
         .limit(limit)
     )
-    if exclude_jobs:
-        query = query.where(builds.c.job.not_in(list(exclude_jobs)))
     more: Counter[str] = Counter()
     ids = []
     for row in await conn.execute(query):
