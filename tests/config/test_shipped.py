@@ -12,7 +12,7 @@ from pathlib import Path
 import pytest
 
 from headgate.cli.check import check
-from headgate.cli.schema import schema
+from headgate.cli.commands import run
 from headgate.config.host import load_settings
 from headgate.config.jobs import load_jobs
 from headgate.plugins import load_plugins
@@ -110,5 +110,5 @@ def test_check_takes_job_files_folders_and_configurations(capsys, tmp_path):
 
 def test_the_schema_command_prints_json(capsys):
     for which in ("job", "config"):
-        assert schema(which, ROOT / "config.example.yaml") == 0
+        assert run(["schema", which, "--config", str(ROOT / "config.example.yaml")]) == 0
         assert json.loads(capsys.readouterr().out)["$schema"] == "https://json-schema.org/draft/2020-12/schema"

@@ -4,12 +4,10 @@ from __future__ import annotations
 
 import json
 from enum import StrEnum
-from pathlib import Path
 from typing import Annotated
 
 import typer
 
-from headgate.cli.endings import ExitCode
 from headgate.cli.installed import installed_plugins
 from headgate.cli.invocation import Invocation
 
@@ -24,7 +22,7 @@ class Which(StrEnum):
 
 
 @app.command()
-def schema_command(
+def schema(
     context: typer.Context,
     which: Annotated[Which, typer.Argument(help="Of job files, or of the configuration.")] = Which.JOB,
 ) -> None:
@@ -34,17 +32,11 @@ def schema_command(
     # yaml-language-server: $schema=jobs.schema.json
     """
     call = Invocation.of(context)
-    raise typer.Exit(_print(which, installed_plugins(call).kinds))
+    _print(which, installed_plugins(call).kinds)
 
 
-def schema(which: str, config: Path) -> int:
-    """Print the schema of `job` files or of the `config`; `config` says which plugins are let in. Gives 0."""
-    return _print(Which(which), installed_plugins(Invocation(config_given=config)).kinds)
-
-
-def _print(which: Which, kinds: object) -> int:
+def _print(which: Which, kinds: object) -> None:
     from headgate.config.schema import host_schema, job_file_schema, published
 
     made = job_file_schema(kinds) if which is Which.JOB else host_schema(kinds)  # type: ignore[arg-type]  # the real type is imported late
     print(json.dumps(published(made), ensure_ascii=False, indent=2))
-    return ExitCode.OK

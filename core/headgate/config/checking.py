@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from pathlib import Path
 from typing import Any
 
 from headgate.api import Problem
@@ -48,8 +47,3 @@ class Checker:
     def convert(self, value: Any) -> Any:
         """What `value` becomes where it fits; for what is checked further although not all of it fits."""
         return self._converting.convert(value)
-
-
-def check(document: Document, schema: Mapping[str, Any], *, folder: Path = Path()) -> tuple[Problem, ...]:
-    """Every problem of a whole document; relative paths count from `folder`."""
-    return Checker(schema, Formats(folder=folder)).read(document, document.value)[1]

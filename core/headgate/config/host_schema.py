@@ -4,7 +4,8 @@ from __future__ import annotations
 
 from typing import Any
 
-from headgate.config.job_schema import Schema, duration_schema
+from headgate.config.explain import EXPECTED
+from headgate.config.job_schema import Schema, duration_schema, name_schema
 
 _TEXTS: Schema = {"type": "array", "items": {"type": "string", "minLength": 1}, "uniqueItems": True}
 
@@ -169,17 +170,13 @@ def host_file_schema(*, connection: Schema, credential_stores: Schema, notifiers
         "database": {
             "type": "string",
             "pattern": "^sqlite(\\+aiosqlite)?:///.",
-            "x-headgate-expected": "an SQLite URL such as sqlite:///data/headgate.db",
+            EXPECTED: "an SQLite URL such as sqlite:///data/headgate.db",
             "description": "Where the database is, as a URL: sqlite:///path. Without it: headgate.db in `data`.",
         },
         "connections": {
             "type": "object",
             "default": {},
-            "propertyNames": {
-                "pattern": "^[A-Za-z0-9][A-Za-z0-9._-]*$",
-                "maxLength": 100,
-                "x-headgate-expected": "letters, digits, `.`, `_` and `-`, starting with a letter or digit",
-            },
+            "propertyNames": name_schema("A connection's name."),
             "additionalProperties": connection,
             "description": "Accounts at Git hosts, each under the name that jobs and the URL of its webhook (`/webhooks/NAME`) use.",
         },

@@ -16,12 +16,12 @@ VARIABLE = r"^[A-Za-z_][A-Za-z0-9_]*$"
 PARAMETER = r"^[A-Z_][A-Z0-9_]*$"
 
 
-def name_schema(description: str, *, longest: int = 100) -> Schema:
+def name_schema(description: str) -> Schema:
     """A name that is safe in URLs, file names and messages."""
     return {
         "type": "string",
         "pattern": NAME,
-        "maxLength": longest,
+        "maxLength": 100,
         EXPECTED: NAME_WORDS,
         "description": description,
     }
