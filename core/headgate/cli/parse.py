@@ -14,7 +14,7 @@ import typer
 from headgate.cli.endings import Ending, ExitCode
 from headgate.cli.installed import installed_plugins
 from headgate.cli.invocation import Invocation
-from headgate.cli.output import paint, plain, say, write_json
+from headgate.cli.output import paint, plain, say
 
 if TYPE_CHECKING:
     from headgate.api import ProviderKind, Reading
@@ -40,20 +40,23 @@ def parse(
 ) -> None:
     """Show what a provider's code reads in a webhook's body, offline.
 
-    No signature is checked and nothing is kept. Exits with 2 when a body cannot be read.
+    On a terminal for a person; elsewhere, and with --json, one line of JSON a body, in their order: its events, or
+    why it was ignored or cannot be read. No signature is checked and nothing is kept. Exits with 2 when a body
+    cannot be read.
     """
     call = Invocation.of(context)
     kind = _kind(call, provider)
     pairs = tuple(_headers(headers, header or ()))
-    results = []
+    as_lines = call.json or not sys.stdout.isatty()
+    all_read = True
     for name in bodies:
         result = _read(kind, name, pairs)
-        results.append(result)
-        if not call.json:
-            _print(result)
-    if call.json:
-        write_json(results)
-    if any("unreadable" in result for result in results):
+        all_read = all_read and "unreadable" not in result
+        if as_lines:
+            say(json.dumps(result, ensure_ascii=False))
+        else:
+            _print(name, result)
+    if not all_read:
         raise typer.Exit(ExitCode.INPUT)
 
 
@@ -97,14 +100,14 @@ def _read(kind: ProviderKind, name: str, headers: tuple[tuple[str, str], ...]) -
     try:
         reading: Reading = kind.read(delivery)
     except Unreadable as error:
-        return {"body": name, "unreadable": str(error)}
+        return {"unreadable": str(error)}
     if isinstance(reading, Parsed):
-        return {"body": name, "events": msgspec.to_builtins(reading.events)}
-    return {"body": name, "ignored": reading.reason}
+        return {"events": msgspec.to_builtins(reading.events)}
+    return {"ignored": reading.reason}
 
 
-def _print(result: dict[str, Any]) -> None:
-    name = plain(result["body"])
+def _print(name: str, result: dict[str, Any]) -> None:
+    name = plain(name)
     if "unreadable" in result:
         say(f"{paint('unreadable', 'red')} {name}: {plain(result['unreadable'])}")
     elif "ignored" in result:
