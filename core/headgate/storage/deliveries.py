@@ -40,18 +40,6 @@ class Recorded(msgspec.Struct, frozen=True, kw_only=True):
     duplicate_of: str | None = None
 
 
-class DeliveryRecord(msgspec.Struct, frozen=True, kw_only=True):
-    """A delivery and what became of it. `reason` says why it was ignored or could not be read."""
-
-    delivery: Delivery
-    key: str | None
-    event: str | None
-    state: DeliveryState
-    reason: str
-    settled_at: datetime | None
-    replay_of: str | None
-
-
 class DeliverySummary(msgspec.Struct, frozen=True, kw_only=True):
     """A delivery in a list: without headers and body."""
 
@@ -64,6 +52,33 @@ class DeliverySummary(msgspec.Struct, frozen=True, kw_only=True):
     reason: str
     settled_at: datetime | None
     replay_of: str | None
+
+
+class DeliveryRecord(msgspec.Struct, frozen=True, kw_only=True):
+    """A delivery and what became of it. `reason` says why it was ignored or could not be read."""
+
+    delivery: Delivery
+    key: str | None
+    event: str | None
+    state: DeliveryState
+    reason: str
+    settled_at: datetime | None
+    replay_of: str | None
+
+    @property
+    def summary(self) -> DeliverySummary:
+        """What a list shows of it."""
+        return DeliverySummary(
+            id=self.delivery.id,
+            connection=self.delivery.connection,
+            received_at=self.delivery.received_at,
+            key=self.key,
+            event=self.event,
+            state=self.state,
+            reason=self.reason,
+            settled_at=self.settled_at,
+            replay_of=self.replay_of,
+        )
 
 
 class Settled(msgspec.Struct, frozen=True, kw_only=True):

@@ -11,7 +11,7 @@ from headgate.storage.deliveries import DeliveryState
 from headgate.web.ports import Replay
 from headgate.web.routes import Call, Reply, Route, json_reply
 from headgate.web.shapes import Closed, Cursor, DeliveryDetail, DeliveryPage, ExplanationShape, Limit, Name
-from headgate.web.shaping import Redact, delivery_detail, delivery_page, explanation_shape
+from headgate.web.shaping import Redact, delivery_detail, explanation_shape
 
 
 class DeliveriesQuery(Closed, frozen=True, kw_only=True):
@@ -32,7 +32,7 @@ def delivery_routes(*, database: Database, replay: Replay, redact: Redact) -> tu
             page = await deliveries.page(
                 connection, cursor=query.cursor, limit=query.limit, connection=query.connection, state=query.state
             )
-        return json_reply(delivery_page(page))
+        return json_reply(DeliveryPage(items=page.items, next=page.next))
 
     async def show_delivery(call: Call) -> web.Response:
         delivery_id = call.path["delivery"]

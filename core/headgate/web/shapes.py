@@ -9,10 +9,8 @@ import msgspec
 
 from headgate.api import Build, Problem, Source
 from headgate.plugins import PluginReport
-from headgate.storage.decisions import Decision
-from headgate.storage.deliveries import DeliveryState
-from headgate.storage.events import EventRecord
-from headgate.storage.refs import Transition
+from headgate.storage.deliveries import DeliverySummary
+from headgate.storage.explanations import ExplainedEvent
 from headgate.telemetry.health import Status
 from headgate.web.access import Permission
 
@@ -87,24 +85,10 @@ class BuildPage(msgspec.Struct, frozen=True, kw_only=True):
     next: str | None
 
 
-class DeliveryShape(msgspec.Struct, frozen=True, kw_only=True):
-    """A delivery in a list."""
-
-    id: str
-    connection: str
-    received_at: datetime
-    key: str | None
-    event: str | None
-    state: DeliveryState
-    reason: str
-    settled_at: datetime | None
-    replay_of: str | None
-
-
 class DeliveryPage(msgspec.Struct, frozen=True, kw_only=True):
     """Deliveries, newest first."""
 
-    items: tuple[DeliveryShape, ...]
+    items: tuple[DeliverySummary, ...]
     next: str | None
 
 
@@ -115,7 +99,7 @@ class Pair(msgspec.Struct, frozen=True, kw_only=True):
     value: str
 
 
-class DeliveryDetail(DeliveryShape, frozen=True, kw_only=True):
+class DeliveryDetail(DeliverySummary, frozen=True, kw_only=True):
     """The evidence. Exactly one of `body` (UTF-8) and `body_base64` is set; signatures and tokens show as `***`."""
 
     method: str
@@ -127,20 +111,12 @@ class DeliveryDetail(DeliveryShape, frozen=True, kw_only=True):
     body_base64: str | None
 
 
-class ExplainedEventShape(msgspec.Struct, frozen=True, kw_only=True):
-    """One event, what moved because of it, and what every job of its repository said to that."""
-
-    event: EventRecord
-    transition: Transition | None
-    decisions: tuple[Decision, ...]
-
-
 class ExplanationShape(msgspec.Struct, frozen=True, kw_only=True):
     """Why. `build` is the one that was asked about; `builds` are all that the decisions name."""
 
-    delivery: DeliveryShape | None
+    delivery: DeliverySummary | None
     build: Build | None
-    events: tuple[ExplainedEventShape, ...]
+    events: tuple[ExplainedEvent, ...]
     builds: tuple[Build, ...]
 
 

@@ -9,16 +9,12 @@ from typing import Final, TypeAlias
 
 import msgspec
 
-from headgate.api import Build, Delivery, Job, Manual
-from headgate.storage.deliveries import DeliveryRecord, DeliverySummary
+from headgate.api import Build, Job, Manual
+from headgate.storage.deliveries import DeliveryRecord
 from headgate.storage.explanations import ExplainedEvent, Explanation
 from headgate.storage.notifications import NotificationRecord
-from headgate.storage.pages import Page
 from headgate.web.shapes import (
     DeliveryDetail,
-    DeliveryPage,
-    DeliveryShape,
-    ExplainedEventShape,
     ExplanationShape,
     JobSummary,
     LastBuild,
@@ -59,13 +55,6 @@ def job_summary(job: Job, last: Build | None) -> JobSummary:
     )
 
 
-def delivery_page(page: Page[DeliverySummary]) -> DeliveryPage:
-    """A page of deliveries."""
-    return DeliveryPage(
-        items=tuple(DeliveryShape(**msgspec.structs.asdict(item)) for item in page.items), next=page.next
-    )
-
-
 def delivery_detail(record: DeliveryRecord, redact: Redact) -> DeliveryDetail:
     """All of a delivery but what could be used to forge another one."""
     delivery = record.delivery
@@ -74,7 +63,7 @@ def delivery_detail(record: DeliveryRecord, redact: Redact) -> DeliveryDetail:
     except UnicodeDecodeError:
         text, raw = None, base64.b64encode(delivery.body).decode()
     return DeliveryDetail(
-        **msgspec.structs.asdict(_delivery_shape(record)),
+        **msgspec.structs.asdict(record.summary),
         method=delivery.method,
         hook=delivery.hook,
         remote=delivery.remote,
@@ -93,7 +82,7 @@ def masked(pairs: Sequence[tuple[str, str]]) -> tuple[Pair, ...]:
 def explanation_shape(explanation: Explanation, build: Build | None = None) -> ExplanationShape:
     """An explanation without the delivery's body, which has a page of its own."""
     return ExplanationShape(
-        delivery=None if explanation.delivery is None else _delivery_shape(explanation.delivery),
+        delivery=None if explanation.delivery is None else explanation.delivery.summary,
         build=build,
         events=tuple(_explained(one) for one in explanation.events),
         builds=explanation.builds,
@@ -122,25 +111,11 @@ def webhook_url(public_url: str, connection: str) -> str:
     return f"{public_url}/webhooks/{connection}"
 
 
-def _delivery_shape(record: DeliveryRecord) -> DeliveryShape:
-    delivery: Delivery = record.delivery
-    return DeliveryShape(
-        id=delivery.id,
-        connection=delivery.connection,
-        received_at=delivery.received_at,
-        key=record.key,
-        event=record.event,
-        state=record.state,
-        reason=record.reason,
-        settled_at=record.settled_at,
-        replay_of=record.replay_of,
-    )
-
-
-def _explained(one: ExplainedEvent) -> ExplainedEventShape:
+def _explained(one: ExplainedEvent) -> ExplainedEvent:
     record = one.event
     if isinstance(record.event, Manual) and record.event.parameters:
         # What was asked for by hand is not validated yet: any of these may be a password. The build shows them.
         hidden = dict.fromkeys(record.event.parameters, MASK)
         record = msgspec.structs.replace(record, event=msgspec.structs.replace(record.event, parameters=hidden))
-    return ExplainedEventShape(event=record, transition=one.transition, decisions=one.decisions)
+        return msgspec.structs.replace(one, event=record)
+    return one
