@@ -114,7 +114,7 @@ def webhook_url(public_url: str, connection: str) -> str:
 def _explained(one: ExplainedEvent) -> ExplainedEvent:
     record = one.event
     if isinstance(record.event, Manual) and record.event.parameters:
-        # What was asked for by hand is not validated yet: any of these may be a password. The build shows them.
+        # The flow masks passwords before it keeps an event. Nothing is lost by not relying on it: the build shows the rest.
         hidden = dict.fromkeys(record.event.parameters, MASK)
         record = msgspec.structs.replace(record, event=msgspec.structs.replace(record.event, parameters=hidden))
         return msgspec.structs.replace(one, event=record)
