@@ -57,7 +57,7 @@ def test_all_of_a_branch():
         "JOB_NAME": "web",
         "BUILD_NUMBER": "12",
         "BUILD_ID": "b_1",
-        "BUILD_URL": "https://ci.example.org/builds/b_1",
+        "BUILD_URL": "https://ci.example.org/api/v1/builds/b_1",
         "BUILD_TRIGGER": "push",
         "WORKSPACE": "/ws/b_1/work",
         "HEADGATE_URL": "https://ci.example.org",

@@ -8,7 +8,17 @@ import yaml
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
-from headgate.api import Block, Checkout, Job, ParameterDefinition, QueueRules, Step
+from headgate.api import (
+    EMPTY_SCHEMA,
+    Block,
+    Checkout,
+    Job,
+    ParameterDefinition,
+    PollPlan,
+    QueueRules,
+    Step,
+    TriggerKind,
+)
 
 FULL = """
 jobs:
@@ -361,3 +371,23 @@ def test_whatever_stands_in_a_file_is_a_job_or_a_problem(folder, changes, add):
     assert all(problem.line for problem in loaded.problems) or value is None
     for job in loaded.jobs:
         assert msgspec.json.decode(msgspec.json.encode(job), type=Job) == job
+
+
+def test_a_pattern_of_repositories_cannot_be_polled(folder):
+    """Nothing would ever ask: a pattern names no repository that could be asked."""
+
+    class Asks:
+        needs_paths = False
+
+        def match(self, subject):
+            return None
+
+        def poll_plan(self):
+            return PollPlan(every=60.0)
+
+    kind = TriggerKind(name="asks", summary="asks", schema=EMPTY_SCHEMA, compile=lambda _: Asks())
+    kinds = dataclasses.replace(folder.kinds, triggers={**folder.kinds.triggers, "asks": kind})
+    polled = with_job("triggers: {asks: {}}")
+    (problem,) = folder.jobs(polled.replace("acme/web", "'acme/*'"), kinds=kinds).problems
+    assert "expected one repository to ask, found the pattern `acme/*`" in problem.message
+    assert folder.jobs(polled, kinds=kinds).problems == ()

@@ -21,7 +21,7 @@ async def test_news_is_told_once_with_what_it_needs(bench: Any) -> None:
     [told] = bench.teller.told
     assert (told.id, told.phase, told.options, told.sequence, told.attempt) == ("n_1", "queued", {"loud": True}, 1, 1)
     assert told.build.id == "b_1"
-    assert told.url == "https://ci.example.org/builds/b_1"
+    assert told.url == "https://ci.example.org/api/v1/builds/b_1"
     assert bench.metrics.results == ["told"]
 
 

@@ -27,6 +27,7 @@ from collections.abc import Mapping
 from pathlib import Path
 
 from headgate import api
+from headgate.routing.news import build_url
 
 PASSED_ON = re.compile(r"PATH|HOME|TMPDIR|LANG|LC_[A-Z]+|TZ")
 """What is taken from the base; the rest of the server's environment stays with the server."""
@@ -61,7 +62,7 @@ def environment(
         "JOB_NAME": build.job,
         "BUILD_NUMBER": str(build.number),
         "BUILD_ID": build.id,
-        "BUILD_URL": build_url(public_url, build),
+        "BUILD_URL": build_url(public_url, build.id),
         "BUILD_TRIGGER": build.trigger,
         "WORKSPACE": str(workspace),
         "HEADGATE_URL": public_url,
@@ -85,11 +86,6 @@ def environment(
         **secrets,
         **{name: _fitting(value) for name, value in ours.items() if value is not None},
     }
-
-
-def build_url(public_url: str, build: api.Build) -> str:
-    """Where a person sees the build."""
-    return f"{public_url}/builds/{build.id}"
 
 
 def _ref(build: api.Build, event: api.Event | None) -> dict[str, str | None]:

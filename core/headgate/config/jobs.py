@@ -130,7 +130,7 @@ class _Reader:
         meaning = self._meaning
         if "source" in block:
             yield from meaning.of_source(block["source"])
-        yield from meaning.of_triggers(block.get("triggers", {}))
+        yield from meaning.of_triggers(block.get("triggers", {}), block.get("source", {}))
         yield from meaning.of_conditions(block.get("conditions", ()))
         yield from of_defaults(parameters, block.get("triggers", {}))
         if "run" in block:

@@ -9,7 +9,7 @@ from typing import Any, TypeAlias
 
 import msgspec
 
-from headgate.api import Globs, ParameterDefinition, RuleKind
+from headgate.api import Globs, ParameterDefinition, Polls, RuleKind
 from headgate.api.patterns import WILDCARDS
 from headgate.config.kinds import SINGULAR, Group, KnownKinds, missing, names
 from headgate.config.nearest import suggestion
@@ -76,11 +76,19 @@ class Meaning:
                 self._repositories[key] = None
         return self._repositories[key]
 
-    def of_triggers(self, triggers: Mapping[str, Any]) -> Remarks:
-        """Each compiles."""
+    def of_triggers(self, triggers: Mapping[str, Any], source: Mapping[str, Any]) -> Remarks:
+        """Each compiles, and none wants to poll repositories that only a pattern names."""
+        is_pattern = bool(WILDCARDS.intersection(source.get("repository", "")))
         for name, options in triggers.items():
-            if fault := self._rule_fault("triggers", self._kinds.triggers[name], options):
+            kind = self._kinds.triggers[name]
+            if fault := self._rule_fault("triggers", kind, options):
                 yield Remark(("triggers", name), fault)
+            elif is_pattern and isinstance(kind.compile(options), Polls):
+                yield Remark(
+                    ("triggers", name),
+                    f"expected one repository to ask, found the pattern `{source['repository']}`",
+                    "name the repository, or let a webhook tell",
+                )
 
     def of_conditions(self, conditions: Iterable[Mapping[str, Any]]) -> Remarks:
         """Each compiles."""

@@ -16,6 +16,7 @@ import structlog
 
 from headgate.api import HeadgateError, Notification, Notifier, Provider, RateLimited, Unavailable
 from headgate.notifications.backoff import next_try
+from headgate.routing.news import build_url
 from headgate.storage import notifications
 from headgate.storage.database import Database
 from headgate.storage.errors import Busy, StorageFull
@@ -133,7 +134,7 @@ class Outbox:
             options=record.options,
             sequence=record.sequence,
             attempt=record.attempts + 1,
-            url=f"{self._public_url}/builds/{record.build_id}",
+            url=build_url(self._public_url, record.build_id),
         )
         try:
             async with asyncio.timeout(self._patience):

@@ -14,6 +14,11 @@ from headgate.storage.notifications import NewNotification
 PHASES: tuple[Phase, ...] = ("queued", "running", "finished")
 
 
+def build_url(public_url: str, build_id: str) -> str:
+    """The link to a build that statuses, messages and builds carry; it needs a token, as every route does."""
+    return f"{public_url}/api/v1/builds/{build_id}"
+
+
 def plan_news(
     build: Build,
     *,
