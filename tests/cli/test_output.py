@@ -78,3 +78,17 @@ def test_a_table_in_a_pipe_has_every_character_of_every_cell(capsys):
         f"{'a' * 300}  b",
         f"{'c':<300}  d\\x1b",
     ]
+
+
+def test_a_table_on_a_terminal_folds_no_id_and_no_url(capsys, monkeypatch):
+    """An id in two pieces cannot be copied; only words of the last column go to a line of their own."""
+    monkeypatch.setattr(output.sys.stdout, "isatty", lambda: True)
+    monkeypatch.setenv("COLUMNS", "40")
+    monkeypatch.setenv("NO_COLOR", "1")
+    name, url = "d_0pgcbn7iqhqsdi3e2np77ricpg", "http://127.0.0.1:8080/webhooks/this-checkout"
+    output.table(("delivery", "why"), [(name, "the body is not JSON at all"), (name, url)])
+    printed = capsys.readouterr().out
+    assert printed.count(name) == 2
+    assert url in printed
+    output.table(("delivery", "why"), [(name, "the body is not JSON")])
+    assert len(capsys.readouterr().out.splitlines()) > 2, "words that do not fit go to the next line"

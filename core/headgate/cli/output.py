@@ -89,7 +89,7 @@ def write_json(value: Any) -> None:
 
 
 def table(columns: Sequence[str], rows: Sequence[Sequence[str]]) -> None:
-    """Print rows under headings. Cells may carry `paint`; a terminal gets columns that fit it, a pipe gets all of them."""
+    """Print rows under headings. Cells may carry `paint`; on a terminal the last column is folded between words."""
     if sys.stdout.isatty():
         _rich_table(columns, rows)
         return
@@ -106,11 +106,18 @@ def _rich_table(columns: Sequence[str], rows: Sequence[Sequence[str]]) -> None:
     from rich.text import Text
 
     drawn = Table(box=None, pad_edge=False, header_style="dim")
-    for column in columns:
-        drawn.add_column(column.upper(), overflow="fold")
-    for row in rows:
-        drawn.add_row(*(Text.from_ansi(log_text(cell)) for cell in row))
-    Console(no_color=not colour_on(), highlight=False).print(drawn)
+    lines = [[Text.from_ansi(log_text(cell)) for cell in row] for row in rows]
+    for index, column in enumerate(columns):
+        drawn.add_column(column.upper(), no_wrap=index < len(columns) - 1, overflow="fold")
+    for line in lines:
+        drawn.add_row(*line)
+    console = Console(no_color=not colour_on(), highlight=False)
+    # An id or a URL that is folded cannot be copied: rather than that, lines are longer than the terminal is wide.
+    *whole, folded = zip([Text(column) for column in columns], *lines, strict=True)
+    least = sum(max(cell.cell_len for cell in cells) + 2 for cells in whole)
+    least += max(len(word) for cell in folded for word in (cell.plain.split() or [""]))
+    console.width = max(console.width, least)
+    console.print(drawn)
 
 
 def outcome(build: Mapping[str, Any]) -> str:
