@@ -193,4 +193,33 @@ def test_explaining_a_commit_wants_it_in_full(headgate, scripted):
     scripted.json("GET", "/api/v1/explain", {"delivery": None, "build": None, "events": [], "builds": []})
     never = headgate("explain", "--job", "web-tests", "--commit", "A" * 40, *scripted.call)
     assert scripted.asked[0][1] == f"/api/v1/explain?job=web-tests&sha={'a' * 40}"
-    assert never.stdout == "  no event came of it\n"
+    assert never.returncode == 1
+    assert "nothing is at /api/v1/jobs/web-tests" in never.stderr, "the server says that there is no such job"
+    scripted.json("GET", "/api/v1/jobs/web-tests", {"name": "web-tests"})
+    unseen = headgate("explain", "--job", "web-tests", "--commit", "a" * 40, *scripted.call)
+    assert unseen.returncode == 1
+    assert f"web-tests has judged nothing about {'a' * 10}" in unseen.stderr
+
+
+def test_a_state_there_is_not_is_refused_before_anybody_is_asked(headgate, scripted):
+    for command in ("builds", "deliveries", "notifications"):
+        done = headgate(command, "--state", "runing", *scripted.call)
+        assert done.returncode == 2
+        assert "'runing' is not one of" in done.stderr
+    assert scripted.asked == []
+
+
+def test_an_empty_list_of_some_is_not_called_an_empty_list(headgate, scripted):
+    scripted.json("GET", "/api/v1/deliveries", {"items": [], "next": None})
+    assert headgate("deliveries", *scripted.call).stdout.startswith("no deliveries yet")
+    assert headgate("deliveries", "--state", "routed", *scripted.call).stdout.startswith("no such deliveries")
+
+
+def test_parameters_without_a_value_are_the_lines_of_a_pipe(headgate, scripted):
+    scripted.json("POST", "/api/v1/jobs/web-tests/builds", {"id": "b_1", "job": "web-tests", "number": 3})
+    done = headgate("run", "web-tests", "-p", "A", "-p", "B=2", "-p", "C", *scripted.call, stdin="one\nthree\n")
+    assert done.returncode == 0
+    assert json.loads(scripted.asked[-1][3])["parameters"] == {"A": "one", "B": "2", "C": "three"}
+    short = headgate("run", "web-tests", "-p", "A", "-p", "C", *scripted.call, stdin="one\n")
+    assert short.returncode == 2
+    assert "C has no value" in short.stderr

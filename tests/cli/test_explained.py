@@ -180,3 +180,15 @@ def test_a_long_value_is_cut_and_says_so(capsys):
     lines = printed(capsys, explanation(decision("web-tests", build=False, verdict=verdict)))
     assert max(map(len, lines)) < 300
     assert any("--json shows all" in line for line in lines)
+
+
+def test_a_tag_is_named_once(capsys):
+    content = explanation()
+    content["events"][0]["event"]["event"].update(type="tag", tag="v1", ref="refs/tags/v1", actor=None)
+    assert printed(capsys, content)[1] == "  tag v1 of github.com/acme/web  seen by webhook"
+
+
+def test_what_a_person_asked_for_was_not_seen_by_anybody(capsys):
+    content = explanation(transition=False)
+    content["events"][0]["event"].update(observer="person", event={"type": "manual", "actor": "local"})
+    assert printed(capsys, content)[1] == "  manual  actor local"

@@ -47,6 +47,12 @@ def explain(
                 hint=f"`git rev-parse {commit}` may say it in full",
             )
         explanation = client.get("explain", {"job": job, "sha": commit.lower()})
+        if not explanation["events"]:
+            client.get(f"jobs/{segment(job)}")  # says when there is no such job
+            raise Ending(
+                f"{job} has judged nothing about {commit[:10]}: no ref was seen to move to it",
+                hint="a push is judged by its last commit; `headgate deliveries` lists what arrived",
+            )
     else:
         raise Ending(
             "one thing can be explained at a time",

@@ -54,9 +54,14 @@ def _print_event(record: Mapping[str, Any]) -> None:
     repository = event.get("repository")
     where = f" of {repository_name(repository, record['connection'])}" if repository else ""
     ref = f" {short_ref(event['ref'])}" if event.get("ref") else ""
+    what = str(event["type"]).replace("_", " ")
     told = [f"{name} {event[name]}" for name in _SUBJECTS if event.get(name) not in {None, ""}]
-    beside = paint(plain(f"  seen by {record['observer']}" + "".join(f", {fact}" for fact in told)), "dim")
-    say(f"  {paint(plain(str(event['type']).replace('_', ' ')), 'bold')}{ref}{where}{beside}")
+    if what == "tag" and ref.startswith(" tag "):  # which says the type and the name already
+        ref = ref.removeprefix(" tag")
+        told = [fact for fact in told if not fact.startswith("tag ")]
+    seen = [] if record["observer"] == "person" else [f"seen by {record['observer']}"]
+    beside = paint(plain("  " + ", ".join(seen + told)), "dim")
+    say(f"  {paint(plain(what), 'bold')}{ref}{where}{beside}")
 
 
 def _print_transition(transition: Mapping[str, Any] | None) -> None:
