@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import sys
 from collections.abc import Sequence
 from typing import Annotated
 
@@ -24,7 +25,10 @@ def run(
     parameters: Annotated[
         list[str] | None,
         typer.Option(
-            "-p", "--parameter", metavar="NAME[=VALUE]", help="A parameter; without a value it is asked for, unseen."
+            "-p",
+            "--parameter",
+            metavar="NAME[=VALUE]",
+            help="A parameter; without a value it is asked for, unseen, or is the next line of standard input.",
         ),
     ] = None,
     *,
@@ -61,5 +65,17 @@ def _read_parameters(given: Sequence[str]) -> dict[str, str]:
             raise Ending(f"{text} is no parameter", code=ExitCode.INPUT, hint="write -p NAME=VALUE")
         if name in read:
             raise Ending(f"{name} is given twice", code=ExitCode.INPUT)
-        read[name] = value if sign else typer.prompt(name, hide_input=True, err=True)
+        read[name] = value if sign else _asked(name)
     return read
+
+
+def _asked(name: str) -> str:
+    """A value that is typed unseen, or the next line of what is piped in."""
+    if sys.stdin.isatty():
+        return str(typer.prompt(name, hide_input=True, err=True))
+    line = sys.stdin.readline()
+    if not line:
+        raise Ending(
+            f"{name} has no value", code=ExitCode.INPUT, hint="write -p NAME=VALUE, or pipe in a line for each"
+        )
+    return line.removesuffix("\n")
