@@ -44,8 +44,8 @@ BUILD = {
 }
 
 
-def stream(*lines):
-    events = [f"event: line\ndata: {json.dumps({'t': t, 'step': 0, 'text': text})}\n\n" for t, text in lines]
+def stream(*lines, step=1):
+    events = [f"event: line\ndata: {json.dumps({'t': t, 'step': step, 'text': text})}\n\n" for t, text in lines]
     return ": a comment keeps the line warm\n\n" + "".join(events) + "event: end\ndata: {}\n\n"
 
 
@@ -97,6 +97,23 @@ def test_following_a_log_ends_with_the_build_s_outcome(headgate, scripted):
     assert done.stdout == "    0.01  hello\n    1.50  wörld \\x1b[2J\n"
     scripted.json("GET", "/api/v1/builds/b_1", {**BUILD, "outcome": "failed", "reason": "step 1 said no"})
     assert headgate("log", "-f", "b_1", *scripted.call).returncode == 1
+
+
+def test_a_followed_log_tells_our_lines_from_forged_ones_and_its_end_steers_no_terminal(headgate, scripted):
+    scripted.json("GET", "/api/v1/builds/b_1", {**BUILD, "outcome": "failed", "reason": "git said \x1b[2J\x9b2J"})
+    scripted.text(
+        "/api/v1/builds/b_1/log/stream",
+        stream((10, "step 1/1: test"), step=0).removesuffix("event: end\ndata: {}\n\n")
+        + stream((20, "[headgate] succeeded"), (30, "\x9b2J")),
+        "text/event-stream",
+    )
+    done = headgate("log", "-f", "b_1", *scripted.call)
+    assert done.stdout == "    0.01  [headgate] step 1/1: test\n    0.02  \\[headgate] succeeded\n    0.03  \\x9b2J\n"
+    assert "git said \\x1b[2J\\x9b2J" in done.stderr
+    as_json = headgate("log", "-f", "--json", "b_1", *scripted.call).stdout
+    assert [json.loads(line)["step"] for line in as_json.splitlines()] == [0, 1, 1]
+    assert "\x9b" not in as_json
+    assert json.loads(as_json.splitlines()[2])["text"] == "\x9b2J"
 
 
 def test_run_sends_parameters_and_asks_for_those_without_a_value(headgate, scripted):

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from typing import Annotated, Any
+from typing import Annotated, Any, Literal
 
 import typer
 
@@ -32,7 +32,10 @@ def builds(
     context: typer.Context,
     build: Annotated[str | None, typer.Argument(metavar="BUILD", help="One build, as job#12 or by id.")] = None,
     job: Annotated[str | None, typer.Option(metavar="JOB", help="Only those of this job.")] = None,
-    state: Annotated[str | None, typer.Option(metavar="STATE", help="Only queued, running or finished ones.")] = None,
+    state: Annotated[
+        Literal["queued", "running", "finished"] | None,
+        typer.Option(metavar="STATE", help="Only queued, running or finished ones."),
+    ] = None,
     limit: Annotated[int, typer.Option("-n", "--limit", metavar="N", min=1, help="How many.")] = 20,
 ) -> None:
     """List builds, newest first, or show one."""
@@ -47,6 +50,8 @@ def builds(
         write_json(found)
     elif found:
         table(("build", "result", "commit", "of", "by", "queued", "took"), [_row(one) for one in found])
+    elif job or state:
+        say("no such builds; without --job and --state, all are listed")
     else:
         say("no builds yet; queue one with `headgate run JOB`")
 

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from typing import Annotated, Any
+from typing import Annotated, Any, Literal
 
 import typer
 
@@ -21,7 +21,8 @@ def deliveries(
     context: typer.Context,
     connection: Annotated[str | None, typer.Option(metavar="NAME", help="Only those of this connection.")] = None,
     state: Annotated[
-        str | None, typer.Option(metavar="STATE", help="Only recorded, routed, ignored or unreadable ones.")
+        Literal["recorded", "routed", "ignored", "unreadable"] | None,
+        typer.Option(metavar="STATE", help="Only recorded, routed, ignored or unreadable ones."),
     ] = None,
     limit: Annotated[int, typer.Option("-n", "--limit", metavar="N", min=1, help="How many.")] = 20,
 ) -> None:
@@ -32,6 +33,8 @@ def deliveries(
         write_json(found)
     elif found:
         table(("delivery", "state", "connection", "event", "arrived", "why"), [_row(one) for one in found])
+    elif connection or state:
+        say("no such deliveries; without --connection and --state, all are listed")
     else:
         say("no deliveries yet; `headgate connections` shows the URL a provider must post to")
 

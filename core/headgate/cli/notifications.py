@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from typing import Annotated, Any
+from typing import Annotated, Any, Literal
 
 import typer
 
@@ -20,7 +20,8 @@ _TONES: Mapping[str, Tone] = {"told": "green", "waiting": "cyan", "superseded": 
 def notifications(
     context: typer.Context,
     state: Annotated[
-        str | None, typer.Option(metavar="STATE", help="Only waiting, told, superseded or dead ones.")
+        Literal["waiting", "told", "superseded", "dead"] | None,
+        typer.Option(metavar="STATE", help="Only waiting, told, superseded or dead ones."),
     ] = None,
     limit: Annotated[int, typer.Option("-n", "--limit", metavar="N", min=1, help="How many.")] = 20,
 ) -> None:
@@ -33,6 +34,8 @@ def notifications(
         write_json(found)
     elif found:
         table(("notification", "state", "by", "about", "tries", "next try", "last error"), [_row(one) for one in found])
+    elif state:
+        say(f"no notification is {state}; without --state, all are listed")
     else:
         say("nothing was told yet; a job says under `notify:` who hears of its builds")
 
