@@ -159,7 +159,7 @@ def test_a_port_that_is_taken_is_a_sentence(headgate, folder):
         taken.listen()
         done = headgate("serve", "--port", taken.getsockname()[1])
     assert done.returncode == 1
-    assert "the server cannot listen where it should: address already in use" in done.stderr
+    assert f"the server cannot listen on 127.0.0.1 port {port}: address already in use" in done.stderr
     assert "--port" in done.stderr
 
 

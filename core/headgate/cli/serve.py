@@ -5,6 +5,7 @@ from __future__ import annotations
 import contextlib
 import errno
 import os
+import re
 from typing import Annotated
 
 import typer
@@ -16,6 +17,7 @@ from headgate.cli.output import note
 app = typer.Typer()
 
 _CANNOT_LISTEN = {errno.EADDRINUSE, errno.EADDRNOTAVAIL, errno.EACCES}
+_ADDRESS = re.compile(r"address \('(?P<host>[^']+)', (?P<port>[0-9]+)")
 
 
 @app.command()
@@ -49,9 +51,15 @@ def serve(
         if error.errno not in _CANNOT_LISTEN or error.filename is not None:
             raise
         raise Ending(
-            f"the server cannot listen where it should: {os.strerror(error.errno or 0).lower()}",
+            f"the server cannot listen {_place(error)}: {os.strerror(error.errno or 0).lower()}",
             hint="stop what listens there, or choose another place with --host and --port",
         ) from None
+
+
+def _place(error: OSError) -> str:
+    """The address, which asyncio says in its sentence only."""
+    found = _ADDRESS.search(str(error))
+    return f"on {found['host']} port {found['port']}" if found else "where it should"
 
 
 def _announce(text: str) -> None:
