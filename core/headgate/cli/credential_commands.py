@@ -43,7 +43,10 @@ def set_(
     ] = None,
     file: Annotated[list[str] | None, typer.Option(metavar="FIELD=PATH", help="Read this field from a file.")] = None,
 ) -> None:
-    """Keep a credential; its values come from a prompt, from standard input or from files, never from arguments."""
+    """Keep a credential, or replace it.
+
+    Its values come from a prompt, from standard input or from files, never from arguments.
+    """
     from headgate.cli.credentials import read_fields, set_credential, split_reference, writable
 
     call = Invocation.of(context)
@@ -113,7 +116,9 @@ def rewrap(
         return await rewrap_credentials(stores[store])
 
     count = _with_stores(call, work)
-    write_json({"rewrapped": count}) if call.json else say(f"{count} secrets are under a fresh key")
+    write_json({"rewrapped": count}) if call.json else say(
+        f"{count} secret{'' if count == 1 else 's'} under a fresh key"
+    )
 
 
 def _files(given: Sequence[str]) -> dict[str, Path]:
