@@ -157,7 +157,8 @@ def test_a_port_that_is_taken_is_a_sentence(headgate, folder):
     with socket.socket() as taken:
         taken.bind(("127.0.0.1", 0))
         taken.listen()
-        done = headgate("serve", "--port", taken.getsockname()[1])
+        port = taken.getsockname()[1]
+        done = headgate("serve", "--port", port)
     assert done.returncode == 1
     assert f"the server cannot listen on 127.0.0.1 port {port}: address already in use" in done.stderr
     assert "--port" in done.stderr
@@ -183,3 +184,12 @@ def test_a_second_server_on_the_same_data_is_refused(headgate, folder):
         holder.stdin.close()
     assert done.returncode == 1
     assert "another process uses" in done.stderr
+
+
+def test_a_folder_without_job_files_is_not_fine(headgate, folder):
+    (folder / "empty").mkdir()
+    (folder / "jobs.d").mkdir()
+    done = headgate("check", "empty")
+    assert done.returncode == 2
+    assert done.stdout.startswith("empty: there is no job file (*.yaml, *.yml)\n")
+    assert headgate("check").returncode == 0, "no jobs yet is no mistake of a configuration"

@@ -39,7 +39,7 @@ def check_command(
 
 def check(paths: Sequence[Path], config: Path, *, as_json: bool = False) -> int:
     """Print every problem of what `paths` names (a configuration is known by its keys) or else of `config`; 0 or 2."""
-    from headgate.api import ConfigError
+    from headgate.api import ConfigError, Problem
     from headgate.config.host import load_plugin_settings, load_settings
     from headgate.config.jobs import LoadedJobs, load_jobs
     from headgate.plugins import load_plugins
@@ -60,6 +60,8 @@ def check(paths: Sequence[Path], config: Path, *, as_json: bool = False) -> int:
         problems += settings.problems
         loaded = load_jobs(sources or settings.jobs, kinds, settings)
         problems += loaded.problems
+        if sources and not loaded.files and not loaded.problems:
+            problems += [Problem(file=str(path), message="there is no job file (*.yaml, *.yml)") for path in sources]
     problems = list(dict.fromkeys(problems))
     if as_json:
         _print_json(problems, loaded)
