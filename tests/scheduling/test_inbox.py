@@ -49,7 +49,7 @@ def connections(provider):
 def running(database, world, connections, log):
     asked = []
 
-    async def poll(connection, key):
+    async def poll(connection, key, delivery_id):
         asked.append((connection, key))
         return "asked acme/web: nothing moved"
 

@@ -11,7 +11,7 @@ from flow_parts import A, B, C, make_job
 
 from headgate import api
 from headgate.scheduling.polls import Poller
-from headgate.storage import builds, polls
+from headgate.storage import builds, events, polls
 
 
 @dataclass
@@ -152,6 +152,45 @@ async def test_askers_who_come_while_a_question_runs_share_the_next_one(poller, 
     await asyncio.gather(first, *later)
     assert len(remote.asked) == 2, "the first may have been answered before the push; one more is enough for all"
     assert await shas(database) == [A, B]
+
+
+async def test_a_push_that_was_only_announced_is_found_on_any_branch_and_names_its_delivery(
+    poller, world, remote, database
+):
+    """Another job's narrow poll of the default branch must not hide it; nor a branch that came since."""
+    world.use(make_job("polled", POLLED), make_job("pushed", {"push": {"branches": ["dev", "later"]}}))
+    poller._scheduler.start(paused=True)
+    poller.rebuild()
+    remote.heads = {"refs/heads/main": A, "refs/heads/dev": A}
+    await poller.ask("acme", "acme/web", "d_1")
+    assert await shas(database) == [A], "the first look builds the default branch only"
+    remote.heads["refs/heads/dev"] = B
+    await poller.ask("acme", "acme/web")
+    assert await shas(database) == [A], "the control: the timetable's own question is narrow"
+    await poller.ask("acme", "acme/web", "d_2")
+    remote.heads["refs/heads/later"] = C
+    await poller.ask("acme", "acme/web")
+    await poller.ask("acme", "acme/web", "d_3")
+    poller.stop()
+    assert await shas(database) == [A, B, C]
+    async with database.reading() as connection:
+        (event,) = await events.of_delivery(connection, "d_2")
+        found = (await builds.page(connection)).items
+    assert (event.event.ref, event.event.after) == ("refs/heads/dev", B)
+    assert [build.delivery_id for build in found] == ["d_3", "d_2", "d_1"]
+
+
+async def test_a_wide_question_is_not_answered_by_a_narrow_one(poller, world, remote, database):
+    world.use(make_job("polled", POLLED), make_job("pushed", {"push": {}}))
+    poller._scheduler.start(paused=True)
+    poller.rebuild()
+    remote.gate.clear()
+    asked = [asyncio.create_task(poller.ask("acme", "acme/web", delivery)) for delivery in (None, None, "d_1", "d_2")]
+    await asyncio.sleep(0.05)
+    remote.gate.set()
+    await asyncio.gather(*asked)
+    poller.stop()
+    assert [prefixes for _, _, prefixes in remote.asked] == [("HEAD",), ("HEAD",), ("refs/heads/", "refs/tags/")]
 
 
 async def test_a_reload_keeps_the_timetable_of_what_did_not_change(poller, world):

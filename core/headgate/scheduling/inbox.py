@@ -59,12 +59,12 @@ class Inbox:
         database: Database,
         flow: Flow,
         connection: Callable[[str], OpenConnection | None],
-        poll: Callable[[str, str], Awaitable[str]],
+        poll: Callable[[str, str, str], Awaitable[str]],
         default_branch: Callable[[str, str], str | None],
         log: Logger,
         now: Callable[[], datetime],
     ) -> None:
-        """`poll(connection, key)` asks a repository now and says in a sentence what came of it."""
+        """`poll(connection, key, delivery_id)` asks a repository now and says in a sentence what came of it."""
         self._database = database
         self._flow = flow
         self._connection = connection
@@ -169,12 +169,13 @@ class Inbox:
         if isinstance(reading, Ignored):
             await self._settle(delivery, "ignored", reading.reason)
             return
-        asked = [await self._ask(event, connection) for event in reading.events if isinstance(event, PollRequested)]
+        asked = [
+            await self._poll(connection.name, connection.normalise(event.repository.path), delivery.id)
+            for event in reading.events
+            if isinstance(event, PollRequested)
+        ]
         settled = Settled(id=delivery.id, state="routed", reason="; ".join(asked), at=self._now())
         await self._flow.admit(facts, settled=settled)
-
-    async def _ask(self, event: PollRequested, connection: OpenConnection) -> str:
-        return await self._poll(connection.name, connection.normalise(event.repository.path))
 
     async def _settle(self, delivery: Delivery, state: Literal["ignored", "unreadable"], reason: str) -> None:
         settled = Settled(id=delivery.id, state=state, reason=reason, at=self._now())

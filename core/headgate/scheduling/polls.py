@@ -74,8 +74,7 @@ class Timetable:
     @property
     def prefixes(self) -> tuple[str, ...]:
         """The union of what they ask for, without those that another one covers."""
-        wanted = sorted({prefix for plan in self.plans for prefix in plan.ref_prefixes})
-        return tuple(one for one in wanted if not any(one != other and one.startswith(other) for other in wanted))
+        return _widest({prefix for plan in self.plans for prefix in plan.ref_prefixes})
 
     @property
     def every(self) -> float | None:
@@ -86,6 +85,14 @@ class Timetable:
     def crons(self) -> tuple[str, ...]:
         """The timetables asked for."""
         return tuple(sorted({plan.cron for plan in self.plans if plan.cron is not None}))
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class _Question:
+    """One that runs. `wide`: it asks for all branches and tags, as a push that was only announced may be to any."""
+
+    task: asyncio.Task[str]
+    wide: bool
 
 
 class Poller:
@@ -116,7 +123,7 @@ class Poller:
         self._now = now
         self._scheduler = AsyncIOScheduler(timezone="UTC")
         self._timetables: dict[tuple[str, str], Timetable] = {}
-        self._asking: dict[tuple[str, str], asyncio.Task[str]] = {}
+        self._asking: dict[tuple[str, str], _Question] = {}
         self._default_branches: dict[tuple[str, str], str] = {}
 
     def default_branch(self, connection: str, key: str) -> str | None:
@@ -150,21 +157,24 @@ class Poller:
         """Ask no more."""
         self._scheduler.shutdown(wait=False)
 
-    async def ask(self, connection: str, key: str) -> str:
+    async def ask(self, connection: str, key: str, delivery_id: str | None = None) -> str:
         """Ask one repository now and admit what moved; says in a sentence what came of it.
 
-        Callers at the same time share one question that starts after the last of them called.
+        `delivery_id`: the delivery that announced a push to whatever ref, and which the events then name. Callers at
+        the same time share one question that starts after the last of them called.
         """
-        place = (connection, key)
+        place, wide = (connection, key), delivery_id is not None
+        # What runs may have been answered before the caller's push: it is waited for, then asked again.
         running = self._asking.get(place)
-        if running is not None:
-            # What runs may have been answered before the caller's push: it is waited for, then asked again.
+        while running is not None:
             with contextlib.suppress(Exception):
-                await asyncio.shield(running)
-        task = self._asking.get(place)
-        if task is None:
-            task = self._asking[place] = asyncio.create_task(self._ask(connection, key))
-            task.add_done_callback(lambda _: self._asking.pop(place, None))
+                await asyncio.shield(running.task)
+            running = self._asking.get(place)
+            if running is not None and (running.wide or not wide):
+                return await asyncio.shield(running.task)
+        task = asyncio.create_task(self._ask(connection, key, delivery_id))
+        self._asking[place] = _Question(task=task, wide=wide)
+        task.add_done_callback(lambda _: self._asking.pop(place, None))
         return await asyncio.shield(task)
 
     def _schedule(self, one: Timetable, asked: datetime | None, *, few: bool) -> None:
@@ -209,11 +219,12 @@ class Poller:
         except Exception as error:  # noqa: BLE001 - the timetable goes on whatever one question did
             self._log.error("poll failed", connection=connection, repository=key, error=repr(error))
 
-    async def _ask(self, connection: str, key: str) -> str:
+    async def _ask(self, connection: str, key: str, delivery_id: str | None) -> str:
         jobs = self._snapshot().of_repository(connection, key)
         if not jobs:
             return f"no job builds {key} of {connection}"
-        timetable = self._timetables.get((connection, key)) or _on_request(connection, key, jobs)
+        timetable = self._timetables.get((connection, key)) if delivery_id is None else None
+        timetable = timetable or _on_request(connection, key, jobs)
         async with self._slots:
             started = time.perf_counter()
             try:
@@ -224,11 +235,11 @@ class Poller:
                 self._log.warning("poll not answered", connection=connection, repository=key, reason=str(error))
                 return f"{key} could not be asked: {error}"
             self._metrics.observe_poll(time.perf_counter() - started, succeeded=True)
-        moved = await self._admit(timetable, answer)
+        moved = await self._admit(timetable, answer, delivery_id)
         await self._remember(timetable, answer)
         return f"asked {key}: {moved} refs moved" if moved else f"asked {key}: nothing moved"
 
-    async def _admit(self, timetable: Timetable, answer: RemoteRefs) -> int:
+    async def _admit(self, timetable: Timetable, answer: RemoteRefs, delivery_id: str | None) -> int:
         """Every ref whose head is not what the last poll saw, as a push or tag of unknown author."""
         if answer.default_branch:
             self._default_branches[timetable.connection, timetable.key] = answer.default_branch
@@ -254,7 +265,7 @@ class Poller:
             if known[ref].polled_head is not None
         ]
         if facts:
-            await self._flow.admit(facts)
+            await self._flow.admit([msgspec.structs.replace(fact, delivery_id=delivery_id) for fact in facts])
         return len(facts)
 
     async def _remember(self, timetable: Timetable, answer: RemoteRefs | None, *, error: str | None = None) -> None:
@@ -264,10 +275,19 @@ class Poller:
         state = before or PollState(connection=place[0], repository=place[1], asked_at=now)
         state = msgspec.structs.replace(state, asked_at=now, error=error)
         if answer is not None:
+            # What was once looked at stays known: a ref that comes later is new, whatever is asked for then.
+            prefixes = _widest({*state.prefixes, *timetable.prefixes})
             state = msgspec.structs.replace(
-                state, succeeded_at=now, default_branch=answer.default_branch, prefixes=timetable.prefixes
+                state, succeeded_at=now, default_branch=answer.default_branch, prefixes=prefixes
             )
         await self._database.writer.write(lambda connection: polls.put(connection, [state]))
+
+
+def _widest(prefixes: set[str]) -> tuple[str, ...]:
+    """Those that no other one covers."""
+    return tuple(
+        sorted(one for one in prefixes if not any(one != other and one.startswith(other) for other in prefixes))
+    )
 
 
 def _named(answer: RemoteRefs) -> dict[str, str]:
