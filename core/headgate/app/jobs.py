@@ -72,6 +72,8 @@ class JobFiles:
             self._health.set("jobs", "degraded", f"{count}; {rest}")
             for problem in problems:
                 log.error("configuration", problem=str(problem))
+            log.warning("configuration", consequence=rest)
         else:
             self._health.set("jobs", "ok")
-        log.info("jobs in force", jobs=len(self.snapshot.jobs), version=self.snapshot.version[:12])
+        if not kept:
+            log.info("jobs in force", jobs=len(self.snapshot.jobs), version=self.snapshot.version[:12])

@@ -340,6 +340,7 @@ class _Rooms:
 
     async def drain(self) -> None:
         """Nothing new comes in any more: let what runs here end, for a while."""
+        self._terminal.stopping(self._worker.running, seconds=DRAIN_SECONDS)
         await self._worker.drain(DRAIN_SECONDS)
 
     async def _watch_queue(self) -> None:

@@ -48,7 +48,12 @@ class Terminal:
                 seconds = f" after {(build.finished_at - build.started_at).total_seconds():.1f} s"
             self._say(f"{mark} {build.label} {build.outcome}{seconds}{what}")
             self._say(f"  its log: {self._command} log '{build.job}#{build.number}'")
-            self._say(f"  why it was built: {self._command} explain {build.id}\n")
+            self._say(f"  why it was built: {self._command} explain '{build.job}#{build.number}'\n")
+
+    def stopping(self, running: int, *, seconds: float) -> None:
+        """Why the server does not end at once."""
+        if running:
+            self._say(f"Stopping; what runs ({_count(running, 'build')}) has {seconds:.0f} s to end")
 
 
 def _what(build: Build) -> str:

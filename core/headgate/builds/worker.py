@@ -126,7 +126,8 @@ class Worker:
         self.sandbox = await detect(
             processes, hidden=(self._data, *self._hidden), environment={"PATH": self._base.get("PATH", "/usr/bin:/bin")}
         )
-        _log.info("isolation", kind="bubblewrap" if self.sandbox.program else "none", problem=self.sandbox.problem)
+        why = {"problem": self.sandbox.problem} if self.sandbox.problem else {}
+        _log.info("isolation", kind="bubblewrap" if self.sandbox.program else "none", **why)
         equipment = self._equipment(processes, self.sandbox)
         await self._give_up(await self._queue.abandoned(worker=self._name))
         await remove_leftovers(equipment.workspaces, self._queue.running)
