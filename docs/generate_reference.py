@@ -70,7 +70,8 @@ HOST_HEAD = """\
 
 <!-- Written by docs/generate_reference.py from the schemas; change those, not this page. -->
 
-One YAML file, read once when the server starts: `config.yaml`, or what `--config` or `HEADGATE_CONFIG` names.
+One YAML file: `config.yaml`, or what `--config` or `HEADGATE_CONFIG` names. A running server takes over what changes in
+it, but for `data`, `database`, `server`, `plugins`, `git`, `polling`, `worker` and `logs`: those need a restart.
 `config.example.yaml` is a commented one to start from. `headgate check` shows every mistake with its place, and
 `headgate schema config` prints the JSON Schema for your editor.
 
