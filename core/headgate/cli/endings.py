@@ -2,14 +2,13 @@
 
 from __future__ import annotations
 
-import json
 import os
 import sys
 import traceback
 from enum import IntEnum
 from typing import Any
 
-from headgate.cli.output import paint, plain
+from headgate.cli.output import json_text, paint, plain
 
 
 class ExitCode(IntEnum):
@@ -73,7 +72,7 @@ def report(ending: Ending, *, as_json: bool) -> None:
             "exit_code": int(ending.code),
             "problems": [str(problem) for problem in ending.problems],
         }
-        print(json.dumps(content, ensure_ascii=False), file=sys.stderr)
+        print(json_text(content), file=sys.stderr)
         return
     for problem in ending.problems:
         print(plain(str(problem)), file=sys.stderr)

@@ -10,6 +10,9 @@ from collections.abc import Mapping, Sequence
 from datetime import UTC, datetime
 from typing import Any, Final, Literal, TextIO, TypeAlias
 
+from headgate.telemetry.plain import plain as plain  # noqa: PLC0414 - commands find it here, beside the rest of output
+from headgate.telemetry.plain import plain_json
+
 Tone: TypeAlias = Literal["bold", "dim", "red", "green", "yellow", "blue", "cyan"]
 
 _CODES: Final[Mapping[Tone, str]] = {
@@ -32,8 +35,6 @@ _OUTCOME_TONES: Final[Mapping[str, Tone]] = {
     "running": "blue",
     "queued": "cyan",
 }
-# All but tab and newline of C0, DEL and C1: what could move a cursor, retitle a window or hide a line.
-_CONTROLS: Final = re.compile(r"[\x00-\x08\x0b-\x1f\x7f-\x9f\u202a-\u202e\u2066-\u2069]")
 _COLOUR_SEQUENCE: Final = re.compile(r"\x1b\[[0-9;]{0,32}m")
 _MINUTE, _HOUR, _DAY = 60, 3600, 86400
 
@@ -49,11 +50,6 @@ def paint(text: str, *tones: Tone, to: TextIO | None = None) -> str:
     if not tones or not colour_on(to):
         return text
     return f"\x1b[{';'.join(_CODES[tone] for tone in tones)}m{text}\x1b[0m"
-
-
-def plain(text: str) -> str:
-    """`text` of a stranger, safe for a terminal: control characters are shown as escapes, not obeyed."""
-    return _CONTROLS.sub(lambda found: found[0].encode("unicode_escape").decode(), text)
 
 
 def log_text(text: str) -> str:
@@ -83,9 +79,14 @@ def warn(text: str) -> None:
     print(f"{paint('!', 'yellow', to=sys.stderr)} {plain(text)}", file=sys.stderr)
 
 
+def json_text(value: Any, *, indent: int | None = None) -> str:
+    """`value` as JSON that a terminal can be shown: readable letters, and no control characters."""
+    return plain_json(json.dumps(value, ensure_ascii=False, indent=indent))
+
+
 def write_json(value: Any) -> None:
     """Print a result as JSON: indented on a terminal, one line elsewhere."""
-    print(json.dumps(value, ensure_ascii=False, indent=2 if sys.stdout.isatty() else None))
+    print(json_text(value, indent=2 if sys.stdout.isatty() else None))
 
 
 def table(columns: Sequence[str], rows: Sequence[Sequence[str]]) -> None:

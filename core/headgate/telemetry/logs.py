@@ -10,6 +10,8 @@ from typing import Any, Literal, TextIO, TypeAlias
 
 import structlog
 
+from headgate.telemetry.plain import plain, plain_json
+
 LogFormat: TypeAlias = Literal["auto", "json", "console"]
 LogLevel: TypeAlias = Literal["debug", "info", "warning", "error"]
 Redact: TypeAlias = Callable[[str], str]
@@ -37,11 +39,12 @@ def configure_logging(*, log_format: LogFormat, level: LogLevel, redact: Redact,
         structlog.processors.format_exc_info,
         _redaction(redact),
     ]
-    renderer: structlog.types.Processor = (
-        structlog.dev.ConsoleRenderer(colors=output.isatty(), exception_formatter=structlog.dev.plain_traceback)
-        if as_console
-        else structlog.processors.JSONRenderer(sort_keys=False, default=repr, ensure_ascii=False)
-    )
+    renderer: structlog.types.Processor = _json_line
+    if as_console:
+        shared.append(_for_terminals)
+        renderer = structlog.dev.ConsoleRenderer(
+            colors=output.isatty(), exception_formatter=structlog.dev.plain_traceback
+        )
     threshold = logging.getLevelNamesMapping()[level.upper()]
     structlog.configure(
         processors=[*shared, renderer],
@@ -74,6 +77,18 @@ def _redaction(redact: Redact) -> structlog.types.Processor:
         return {_mask(key, redact, 0): _mask(value, redact, 0) for key, value in line.items()}
 
     return mask_line
+
+
+def _json_line(logger: Any, method: str, line: MutableMapping[str, Any]) -> str:
+    """One line of JSON that also a terminal can be shown."""
+    render = structlog.processors.JSONRenderer(sort_keys=False, default=repr, ensure_ascii=False)
+    text = render(logger, method, line)
+    return plain_json(text if isinstance(text, str) else text.decode())
+
+
+def _for_terminals(_logger: Any, _method: str, line: MutableMapping[str, Any]) -> MutableMapping[str, Any]:
+    """Strangers' words lose their power over a terminal; the renderer's own colours come later, and keep theirs."""
+    return {plain(key): plain(value) if isinstance(value, str) else value for key, value in line.items()}
 
 
 def _mask(value: Any, redact: Redact, depth: int) -> Any:
