@@ -391,3 +391,7 @@ def test_a_pattern_of_repositories_cannot_be_polled(folder):
     (problem,) = folder.jobs(polled.replace("acme/web", "'acme/*'"), kinds=kinds).problems
     assert "expected one repository to ask, found the pattern `acme/*`" in problem.message
     assert folder.jobs(polled, kinds=kinds).problems == ()
+
+
+def test_a_text_with_a_placeholder_where_a_job_should_stand_is_a_problem(folder):
+    assert folder.jobs("jobs:\n  web: ${WEB}\n").problems

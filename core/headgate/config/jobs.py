@@ -149,6 +149,8 @@ def _texts_of_jobs(document: Document) -> dict[str, dict[KeyPath, str]]:
 
 def _may_hold_placeholder(path: KeyPath) -> bool:
     """Scripts are the shell's; a parameter's pattern, choices and what is said of things are taken as they are."""
+    if not path:
+        return False  # a text where a whole job should stand
     return path[-1] in {"description", "pattern"} or path[0] == "parameters" or (path[:2] == ("run", "steps"))
 
 
