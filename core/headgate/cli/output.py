@@ -128,7 +128,7 @@ def outcome(build: Mapping[str, Any]) -> str:
 
 
 def repository_name(repository: Mapping[str, Any], connection: str | None) -> str:
-    """`github.com/acme/web`; a folder on the server's disk has no host and goes by its connection: `mine:app`."""
+    """`github.com/acme/web`; a folder on the server's disk has no host to name: by its connection, `mine:app`."""
     host, path = repository["host"], repository["path"]
     return plain(f"{connection or '?'}:{path}" if host in {"", "localhost"} else f"{host}/{path}")
 
