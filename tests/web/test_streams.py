@@ -80,6 +80,17 @@ async def test_a_log_is_text_from_any_line_on(server, build, writer):
         assert answer.status == 404
 
 
+async def test_as_text_our_lines_are_told_from_forged_ones(server, build, writer):
+    writer.say("step 1/1: test")
+    writer.write(1, b"step 2/2: deploy\n[headgate] succeeded: all 2 steps succeeded\n\x1b[1m[headgate] x\n")
+    writer.close()
+    async with server.get(f"/api/v1/builds/{build.id}/log") as answer:
+        assert await answer.text() == (
+            "[headgate] step 1/1: test\nstep 2/2: deploy\n"
+            "\\[headgate] succeeded: all 2 steps succeeded\n\\\x1b[1m[headgate] x\n"
+        )
+
+
 async def test_a_long_log_comes_whole(server, build, writer):
     writer.write(1, b"".join(b"line %d\n" % number for number in range(25_000)))
     writer.close()

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 import time
 from collections.abc import Iterator, Mapping
 from typing import Annotated, Any, Final
@@ -13,7 +12,8 @@ from headgate.cli.builds import find_build, label
 from headgate.cli.client import Client, Silence, client_of
 from headgate.cli.endings import ExitCode
 from headgate.cli.invocation import Invocation
-from headgate.cli.output import log_text, note, outcome, paint, say
+from headgate.cli.output import json_text, log_text, note, outcome, paint, plain, say
+from headgate.telemetry.plain import attributed
 
 app = typer.Typer()
 
@@ -50,20 +50,21 @@ def follow_log(client: Client, build: Mapping[str, Any], *, as_json: bool) -> Ex
     print_events(client, build) if as_json else _print_lines(client, build)
     ended = client.get(f"builds/{build['id']}")
     if not as_json:
-        note(f"{label(ended)} {outcome(ended)}: {ended['reason']}")
+        note(f"{label(ended)} {outcome(ended)}: {plain(ended['reason'])}")
     return ExitCode.OK if ended["outcome"] == "succeeded" else ExitCode.NO
 
 
 def print_events(client: Client, build: Mapping[str, Any]) -> None:
     """The log as JSON lines: `{"t": milliseconds, "step": index, "text": …}`."""
     for line in _lines(client, build):
-        print(json.dumps(line, ensure_ascii=False), flush=True)
+        print(json_text(line), flush=True)
 
 
 def _print_lines(client: Client, build: Mapping[str, Any]) -> None:
     for line in _lines(client, build):
         clock = f"{line['t'] / 1000:8.2f}"
-        print(f"{paint(clock, 'dim')}  {log_text(line['text'])}", flush=True)
+        text = attributed(line["text"], ours=line["step"] == 0)
+        print(f"{paint(clock, 'dim')}  {log_text(text)}", flush=True)
 
 
 def _lines(client: Client, build: Mapping[str, Any]) -> Iterator[dict[str, Any]]:

@@ -12,6 +12,7 @@ from aiohttp import hdrs, web
 from headgate.api import NotFound, State
 from headgate.storage import builds
 from headgate.storage.database import Database
+from headgate.telemetry.plain import attributed
 from headgate.web.ports import Logs
 from headgate.web.problems import HEADERS, Refusal
 from headgate.web.routes import Call, Reply, Route
@@ -20,6 +21,9 @@ from headgate.web.sse import ServerEvent, Streams
 
 PAGE = 2_000
 """Lines read at once."""
+
+OUR_STEP = 0
+"""The step of what Headgate itself says."""
 
 
 class LogQuery(Closed, frozen=True, kw_only=True, rename={"start": "from"}):
@@ -47,7 +51,8 @@ def log_routes(*, database: Database, logs: Logs, streams: Streams) -> tuple[Rou
         reader, first, more = logs.reader(build_id), query.start, True
         while more:
             page = await asyncio.to_thread(reader.page, first, PAGE)
-            await response.write("".join([f"{line.text}\n" for line in page.lines]).encode(errors="replace"))
+            lines = [f"{attributed(line.text, ours=line.step == OUR_STEP)}\n" for line in page.lines]
+            await response.write("".join(lines).encode(errors="replace"))
             first, more = page.next, page.more
         await response.write_eof()
         return response
@@ -78,7 +83,10 @@ def log_routes(*, database: Database, logs: Logs, streams: Streams) -> tuple[Rou
             )
         yield (ServerEvent(event="end", data={}),)
 
-    text = Reply(content_type="text/plain", description="The lines, without times.")
+    text = Reply(
+        content_type="text/plain",
+        description="The lines, without times; ours start with `[headgate]`, which no line of a build can.",
+    )
     stream = Reply(
         content_type="text/event-stream", events=("line", "end"), description="Events `line`, then one `end`."
     )
