@@ -13,7 +13,7 @@ import time
 import pytest
 
 from headgate import api
-from headgate.builds.processes import Processes
+from headgate.builds.processes import Processes, _Supervisor
 
 ENVIRONMENT = {"PATH": "/usr/local/bin:/usr/bin:/bin"}
 
@@ -198,7 +198,7 @@ async def test_leaving_the_pool_ends_what_runs(tmp_path, marked):
 HOST = """
     import asyncio, sys
     from pathlib import Path
-    from headgate.builds.processes import Processes
+    from headgate.builds.processes import Processes, _Supervisor
     async def main():
         async with Processes(ready=1) as pool:
             await pool.run(["/bin/sh", "-c", sys.argv[1]], environment={"PATH": "/usr/bin:/bin", sys.argv[2]: sys.argv[3]},
@@ -261,3 +261,35 @@ def test_it_works_on_uvloop_too(tmp_path, marked):
 
     uvloop.run(story())
     assert said == b"".join(b"%d\n" % n for n in range(1, 50_001))
+
+
+STOPS_ITS_SUPERVISOR = "sleep 300 & kill -STOP $PPID; sleep 300"
+
+
+async def test_a_step_that_stops_its_supervisor_ends_all_the_same(tmp_path, marked):
+    """Without isolation it can: the cancelled step hung for ever, and so did the server's own end."""
+    async with asyncio.timeout(10):
+        async with Processes(ready=1) as pool:
+            task = asyncio.create_task(
+                run(pool, STOPS_ITS_SUPERVISOR, tmp_path, environment=marked.environment, grace=0.2)
+            )
+            await marked.until(3)
+            task.cancel()
+            await asyncio.wait({task})
+            assert marked.pids() == []
+
+
+async def test_control_a_stopped_supervisor_that_nobody_wakes_ends_nothing(tmp_path, marked, monkeypatch):
+    wake = _Supervisor._wake
+    monkeypatch.setattr(_Supervisor, "_wake", lambda _: None)
+    async with asyncio.timeout(10):
+        async with Processes(ready=1) as pool:
+            task = asyncio.create_task(
+                run(pool, STOPS_ITS_SUPERVISOR, tmp_path, environment=marked.environment, grace=0.2)
+            )
+            await marked.until(3)
+            task.cancel()
+            await asyncio.wait({task}, timeout=1)
+            assert not task.done()
+            assert len(marked.pids()) == 3
+            monkeypatch.setattr(_Supervisor, "_wake", wake)

@@ -10,6 +10,7 @@ import asyncio
 import contextlib
 import json
 import os
+import signal
 import socket
 import struct
 import subprocess
@@ -148,6 +149,7 @@ class _Supervisor:
 
     async def _stop(self, answer: asyncio.Future[dict[str, Any]], grace: float) -> None:
         """Have the tree ended; the output goes on being read meanwhile."""
+        self._wake()
         with contextlib.suppress(OSError, api.QueueError):
             await self._send({"end": grace}, None)
             last = await answer
@@ -183,12 +185,18 @@ class _Supervisor:
             raw += part
         return raw
 
+    def _wake(self) -> None:
+        """A step that is not isolated can stop its supervisor, which would then end nothing, not even itself."""
+        with contextlib.suppress(OSError):
+            self._process.send_signal(signal.SIGCONT)
+
     async def close(self) -> None:
         """Close the channel, whereupon the supervisor kills what it has and ends."""
         self.usable = False
         with contextlib.suppress(OSError):
             self._channel.shutdown(socket.SHUT_RDWR)  # a run still waiting for its answer learns of it too
-        while self._process.poll() is None:  # noqa: ASYNC110 - a child that was told to end; nothing signals its end portably
+        while self._process.poll() is None:
+            self._wake()  # each time: it may have been stopped again
             await asyncio.sleep(0.002)
         self._channel.close()
 
