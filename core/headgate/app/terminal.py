@@ -8,6 +8,7 @@ from pathlib import Path
 from typing import TypeAlias
 
 from headgate.api.builds import Build, Outcome, State
+from headgate.telemetry.plain import plain
 
 Say: TypeAlias = Callable[[str], None]
 
@@ -17,8 +18,12 @@ class Terminal:
 
     def __init__(self, say: Say, *, config: Path) -> None:
         """`config` is named in suggested commands where it is not what the command line finds by itself."""
-        self._say = say
+        self._write = say
         self._command = _command(config)
+
+    def _say(self, text: str) -> None:
+        """Much of it is what strangers wrote: refs, actors, reasons."""
+        self._write(plain(text))
 
     def token(self, token: str) -> None:
         """The admin token, the only time it can be shown."""
