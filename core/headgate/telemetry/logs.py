@@ -34,7 +34,8 @@ def configure_logging(*, log_format: LogFormat, level: LogLevel, redact: Redact,
     shared: list[structlog.types.Processor] = [
         structlog.contextvars.merge_contextvars,
         structlog.stdlib.add_log_level,
-        structlog.processors.TimeStamper(fmt="iso", utc=True),
+        # A person compares with the clock on the wall, a machine with other machines.
+        structlog.processors.TimeStamper(fmt="%Y-%m-%d %H:%M:%S" if as_console else "iso", utc=not as_console),
         structlog.processors.StackInfoRenderer(),
         structlog.processors.format_exc_info,
         _redaction(redact),
