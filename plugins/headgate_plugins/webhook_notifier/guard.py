@@ -16,6 +16,9 @@ Address: TypeAlias = ipaddress.IPv4Address | ipaddress.IPv6Address
 
 _NAT64 = ipaddress.IPv6Network("64:ff9b::/96")
 _SIX_TO_FOUR = ipaddress.IPv6Network("2002::/16")
+_SITE_LOCAL = ipaddress.IPv6Network("fec0::/10")
+"""Deprecated and still routed inside some networks; the standard library takes it for public."""
+
 _SERVICES = frozenset(
     map(
         ipaddress.ip_address,
@@ -43,7 +46,7 @@ def refusal(text: str, *, allow_private: bool) -> str | None:
             return "it is a link-local address or a cloud's metadata service"
         if address.is_multicast or address.is_unspecified or (address.is_reserved and not address.is_private):
             return "it is no address of a single machine"
-        if not allow_private and not address.is_global:
+        if not allow_private and (not address.is_global or address in _SITE_LOCAL):
             return "it is a private address (notifiers.webhook.allow_private would let it pass)"
     return None
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import ipaddress
 import socket
 from typing import Any
 
@@ -13,7 +14,7 @@ from headgate_plugins.webhook_notifier.guard import AddressRefused, guarded_sock
 
 PUBLIC = ["8.8.8.8", "1.1.1.1", "140.82.121.4", "2606:4700::1111", "64:ff9b::808:808", "::ffff:8.8.8.8"]
 PRIVATE = ["127.0.0.1", "127.8.8.8", "10.0.0.1", "172.16.0.1", "192.168.1.1", "::1", "fd12::1", "100.64.0.1",
-           "::ffff:127.0.0.1", "::ffff:10.0.0.1", "64:ff9b::a00:1", "198.18.0.1"]  # fmt: skip
+           "::ffff:127.0.0.1", "::ffff:10.0.0.1", "64:ff9b::a00:1", "198.18.0.1", "fec0::1"]  # fmt: skip
 NEVER = ["169.254.169.254", "169.254.0.1", "fe80::1", "fe80::1%eth0", "0.0.0.0", "::", "224.0.0.1", "ff02::1",
          "168.63.129.16", "100.100.100.200", "192.0.0.192", "fd00:ec2::254", "::ffff:169.254.169.254",
          "64:ff9b::a9fe:a9fe", "2002:a9fe:a9fe::1"]  # fmt: skip
@@ -28,6 +29,10 @@ def test_public_addresses_pass(address: str) -> None:
 def test_private_addresses_pass_only_when_the_admin_says_so(address: str) -> None:
     assert "private" in refusal(address, allow_private=False)
     assert refusal(address, allow_private=True) is None
+
+
+def test_control_the_standard_library_takes_site_local_addresses_for_public() -> None:
+    assert ipaddress.ip_address("fec0::1").is_global
 
 
 @pytest.mark.parametrize("address", NEVER)
