@@ -108,6 +108,11 @@ def test_nothing_undeclared_or_invalid_ever_passes(given_values):
         "PERL5OPT",
         "RUBYOPT",
         "PS4",
+        "MAKEFLAGS",
+        "LESSOPEN",
+        "TAR_OPTIONS",
+        "OPENSSL_CONF",
+        "SSLKEYLOGFILE",
     ],
 )
 def test_names_that_programs_obey_are_no_parameters(name):
