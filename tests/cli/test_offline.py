@@ -8,6 +8,7 @@ import sqlite3
 import stat
 import subprocess
 import sys
+from pathlib import Path
 
 import pytest
 
@@ -144,6 +145,28 @@ def test_check_is_2_for_the_same_fault_because_finding_it_is_its_work(headgate, 
     (tmp_path / "config.yaml").write_text("data: x\n")
     (tmp_path / "jobs.d").mkdir()
     assert headgate("check").returncode == 0
+
+
+def test_check_shows_what_is_wrong_in_job_files_beside_what_is_wrong_in_the_configuration(headgate, tmp_path):
+    (tmp_path / "config.yaml").write_text(
+        "jobs: [more.d]\nserver: {prot: 1}\ncredential_stores: {env: {colour: red}}\nconnections:\n"
+        "  hub: {provider: github, webhook_secrets: [secret://env/HOOK]}\n"
+        "  plain: {provider: git, base_url: https://git.example.org}\n"
+    )
+    (tmp_path / "more.d").mkdir()
+    (tmp_path / "more.d" / "a.yaml").write_text(
+        "jobs:\n  web:\n    source: {connection: plain, repository: x, chekout: none}\n"
+        "    triggers: {push: {}}\n    run: {steps: [{name: a, run: b}]}\n"
+    )
+    done = headgate("check", "--json")
+    assert done.returncode == 2
+    found = {(Path(one["file"]).name, one["path"]) for one in json.loads(done.stdout)["problems"]}
+    assert {
+        ("config.yaml", "server.prot"),
+        ("config.yaml", "credential_stores.env.colour"),
+        ("a.yaml", "jobs.web.source.chekout"),
+    } <= found
+    assert not [path for file, path in found if file == "a.yaml" and "connection" in path], "plain itself is right"
 
 
 def test_serve_without_a_configuration_says_what_to_copy(headgate):

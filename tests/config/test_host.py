@@ -9,7 +9,7 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 from headgate.api import ConfigError
-from headgate.config.host import load_plugin_settings, load_settings
+from headgate.config.host import load_good_part, load_plugin_settings, load_settings
 from headgate.config.settings import PluginSettings
 
 
@@ -192,6 +192,8 @@ def test_whatever_stands_in_the_file_is_settings_or_problems(folder, kinds, chan
         settings = folder.settings(yaml.dump(value), kinds)
     except ConfigError as error:
         told = error.problems
+        good = load_good_part(folder.path / "config.yaml", kinds)
+        assert good is None or good.file.parent == folder.path, "what is right can be told from what is wrong"
     else:
         assert settings.file.parent == folder.path
         assert broken or not settings.problems

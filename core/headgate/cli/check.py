@@ -39,8 +39,10 @@ def check_command(
 
 def check(paths: Sequence[Path], config: Path, *, as_json: bool = False) -> int:
     """Print every problem of what `paths` names (a configuration is known by its keys) or else of `config`; 0 or 2."""
+    from msgspec.structs import replace
+
     from headgate.api import ConfigError, Problem
-    from headgate.config.host import load_plugin_settings, load_settings
+    from headgate.config.host import load_good_part, load_plugin_settings, load_settings
     from headgate.config.jobs import LoadedJobs, load_jobs
     from headgate.plugins import load_plugins
 
@@ -52,12 +54,20 @@ def check(paths: Sequence[Path], config: Path, *, as_json: bool = False) -> int:
     for path in configs or [config]:
         try:
             allowed = load_plugin_settings(path)
-            kinds = load_plugins(allow=allowed.allow, deny=allowed.deny).kinds
-            settings = load_settings(path, kinds)
         except ConfigError as error:
             problems += error.problems
             continue
-        problems += settings.problems
+        kinds = load_plugins(allow=allowed.allow, deny=allowed.deny).kinds
+        try:
+            settings = load_settings(path, kinds)
+            problems += settings.problems
+        except ConfigError as error:
+            problems += error.problems
+            settings = load_good_part(path, kinds)
+            if settings is None:
+                continue
+            # Where job files are may be part of what is wrong: those that are there are looked at.
+            settings = replace(settings, jobs=tuple(one for one in settings.jobs if one.exists()))
         loaded = load_jobs(sources or settings.jobs, kinds, settings)
         problems += loaded.problems
         if sources and not loaded.files and not loaded.problems:

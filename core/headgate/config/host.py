@@ -49,9 +49,54 @@ def load_settings(path: Path, kinds: KnownKinds) -> Settings:
     stands in the settings' `problems` and `unavailable`.
     """
     path = path.absolute()
-    document = _document(path)
+    settings, problems = _checked(path, _document(path), kinds, {})
+    if settings is None:
+        raise ConfigError(*problems)
+    return settings
+
+
+def load_good_part(path: Path, kinds: KnownKinds) -> Settings | None:
+    """What is right in a wrong configuration, so that job files can be checked all the same.
+
+    What is not stands in `unavailable`, or has its default. `None`: too little can be read.
+    """
+    path = path.absolute()
+    try:
+        document = _document(path)
+    except ConfigError:
+        return None
+    unavailable: dict[str, str] = {}
+    for _ in range(_ROUNDS):
+        settings, problems = _checked(path, document, kinds, unavailable)
+        if settings is not None or not isinstance(document.value, dict):
+            return settings
+        for problem in problems:
+            _cut_out(document.value, problem.path, unavailable)
+    return None
+
+
+_ROUNDS = 5
+"""How often something is cut out of a wrong configuration: a store first, then the connections that name it."""
+
+
+def _cut_out(value: dict[str, Any], path: str, unavailable: dict[str, str]) -> None:
+    """Take the smallest block with `path` in it out of `value`: a connection, a store, or all under a key."""
+    group, _, rest = path.partition(".")
+    name = rest.partition(".")[0].partition("[")[0]
+    if group in ("connections", *_KIND_BLOCKS) and name in _names(value, group):
+        del value[group][name]
+        unavailable[f"{group}.{name}"] = "its block in the configuration is wrong"
+    else:
+        value.pop(group.partition("[")[0], None)
+
+
+def _checked(
+    path: Path, document: Document, kinds: KnownKinds, unavailable: dict[str, str]
+) -> tuple[Settings | None, list[Problem]]:
+    """Settings, or `None` and all that is wrong. Adds to `unavailable` what is left out, and takes it from the value."""
     value = {} if document.value is None else document.value
-    left_out, unavailable = _leave_out(document, value, kinds) if isinstance(value, dict) else ([], {})
+    left_out, lacking = _leave_out(document, value, kinds) if isinstance(value, dict) else ([], {})
+    unavailable |= lacking
     texts = {at: text for at, text in document.texts.items() if ".".join(map(str, at[:2])) not in unavailable}
     document = dataclasses.replace(document, texts=texts)
     stores = dict.fromkeys(_names(value, "credential_stores"), "")
@@ -60,8 +105,8 @@ def load_settings(path: Path, kinds: KnownKinds) -> Settings:
     checker = Checker(host_schema(kinds), Formats(folder=path.parent, stores=stores), kinds)
     block, found = checker.read(document, value)
     if problems or found:
-        raise ConfigError(*_sorted([*problems, *found, *left_out]))
-    return _settings(path, block, kinds, tuple(left_out), unavailable)
+        return None, _sorted([*problems, *found, *left_out])
+    return _settings(path, block, kinds, tuple(left_out), unavailable), []
 
 
 def _document(path: Path) -> Document:
