@@ -195,11 +195,17 @@ def test_jobs_shows_what_is_wrong_with_files_beside_the_jobs_in_force(headgate, 
             "finished_at": None,
         },
     }
-    problem = {"file": "jobs.d/web.yaml", "line": 7, "column": 3, "message": "there is no key depht"}
+    problem = {
+        "file": "jobs.d/web.yaml",
+        "line": 7,
+        "column": 3,
+        "message": "no key depht",
+        "hint": "did you mean `depth`?",
+    }
     scripted.json("GET", "/api/v1/jobs", {"items": [job], "next": None, "problems": [problem]})
     done = headgate("jobs", *scripted.call)
     assert done.stdout.splitlines()[1].split()[:3] == ["web-tests", "#12", "running"]
-    assert done.stderr == "! jobs.d/web.yaml:7: there is no key depht\n"
+    assert done.stderr == "! jobs.d/web.yaml:7:3: no key depht (did you mean `depth`?)\n"
 
 
 def test_explaining_a_commit_wants_it_in_full(headgate, scripted):

@@ -4,7 +4,11 @@ from __future__ import annotations
 
 from datetime import UTC, datetime
 
+import msgspec
+from routing_parts import Kinds, Says
+
 from headgate import api
+from headgate.routing.index import make_snapshot
 from headgate.routing.judge import judge, subject_text
 
 NOW = datetime(2026, 1, 1, tzinfo=UTC)
@@ -54,3 +58,20 @@ def test_a_later_trigger_may_match_after_an_earlier_one_refused(snapshot_of, job
 def test_message_and_author_are_those_of_the_head_commit():
     subject = push(author="ada")
     assert (subject.message, subject.author) == ("newest", "ada")
+
+
+def test_what_a_poll_saw_is_the_polls_doing_and_what_a_webhook_told_is_not(job):
+    """Both triggers match either push; the build names the one that fits, whatever the file names first."""
+
+    class Asks(Says):
+        def poll_plan(self):
+            return api.PollPlan(every=60.0)
+
+    kinds = Kinds()
+    kinds.triggers["poll"] = api.TriggerKind(name="poll", summary="test", schema=api.EMPTY_SCHEMA, compile=Asks)
+    blocks = tuple(api.Block(kind=kind) for kind in ("poll", "push"))
+    one = msgspec.structs.replace(job("a"), triggers=blocks)
+    (compiled,) = make_snapshot([one], kinds, normalise={"acme": str.lower}).jobs.values()
+    told = push()
+    assert judge(compiled, told).trigger == "push"
+    assert judge(compiled, msgspec.structs.replace(told, observer="poll")).trigger == "poll"

@@ -18,6 +18,7 @@ from headgate.storage import builds, events, polls
 class Answer:
     heads: dict[str, str]
     default_branch: str | None = "main"
+    host: str = "example.org"
 
 
 @dataclass

@@ -50,6 +50,10 @@ from headgate.web.server import serve as listen
 log = structlog.get_logger(__name__)
 
 EXIT_OUR_FAULT = 70
+EXIT_INTERRUPTED = 130
+
+TOLD = ("build queued", "build finished")
+"""Log lines that the terminal has its own sentences for."""
 
 DEPTH_SECONDS = 5.0
 """Seconds between two looks at the queue's depth."""
@@ -70,7 +74,7 @@ async def serve(config: Path, *, host: str | None = None, port: int | None = Non
     stop = asyncio.Event()
     loop = asyncio.get_running_loop()
     for signal_number in (signal.SIGTERM, signal.SIGINT):
-        loop.add_signal_handler(signal_number, stop.set)
+        loop.add_signal_handler(signal_number, _stop_or_end, stop)
     async with running(config, host=host, port=port, say=say) as failed:
         _settle_garbage_collection()
         waiting = [asyncio.create_task(stop.wait()), failed]
@@ -79,6 +83,13 @@ async def serve(config: Path, *, host: str | None = None, port: int | None = Non
         if failed.done() and not failed.cancelled():
             failed.result()
         log.info("stopping")
+
+
+def _stop_or_end(stop: asyncio.Event) -> None:
+    """The first signal stops in good order, the second at once: whatever is on disk by then stays true."""
+    if stop.is_set():
+        os._exit(EXIT_INTERRUPTED)
+    stop.set()
 
 
 def _settle_garbage_collection() -> None:
@@ -148,7 +159,7 @@ def _configure(config: Path, redactor: Redactor) -> tuple[LoadedPlugins, Setting
     wanted = load_plugin_settings(config)
     plugins = load_plugins(allow=wanted.allow, deny=wanted.deny)
     settings = load_settings(config, plugins.kinds)
-    configure_logging(log_format=settings.logs.format, level=settings.logs.level, redact=redactor.redact)
+    configure_logging(log_format=settings.logs.format, level=settings.logs.level, redact=redactor.redact, told=TOLD)
     for report in plugins.reports:
         if report.status == "broken":
             log.error("plugin not usable", plugin=report.name, distribution=report.distribution, reason=report.reason)

@@ -10,6 +10,7 @@ from datetime import timedelta
 from pathlib import Path
 
 import aiohttp
+import msgspec
 from msgspec.structs import replace
 
 from headgate.api.errors import CredentialError, NotFound
@@ -21,7 +22,7 @@ from headgate.config.settings import Settings
 from headgate.git import history
 from headgate.git.command import Git
 from headgate.git.mirrors import Mirror, Mirrors
-from headgate.git.refs import Refs, list_refs
+from headgate.git.refs import list_refs
 from headgate.git.version import git_version, warnings
 from headgate.git.workspaces import make_workspace
 from headgate.telemetry.metrics import Metrics
@@ -31,6 +32,14 @@ MIRROR_KEPT = timedelta(days=30)
 """How long a mirror is kept that no poll, no build and no rule asked for."""
 
 SWEEP_SECONDS = 86_400.0
+
+
+class Answer(msgspec.Struct, frozen=True, kw_only=True):
+    """What a repository said of its refs, and who it was (`headgate.scheduling.polls.RemoteRefs`)."""
+
+    heads: dict[str, str]
+    default_branch: str | None
+    host: str
 
 
 class Sources:
@@ -80,11 +89,13 @@ class Sources:
             raise NotFound(f"the provider {known.kind} cannot say from where to clone")
         return await known.provider.clone_source(repository)
 
-    async def ask(self, connection: str, path: str, prefixes: tuple[str, ...]) -> Refs:
+    async def ask(self, connection: str, path: str, prefixes: tuple[str, ...]) -> Answer:
         """The heads under `prefixes`, now."""
         source = await self.clone_source(connection, path)
         async with self._timed("ls_refs"):
-            return await list_refs(self._git, source, prefixes, http=self._http)
+            refs = await list_refs(self._git, source, prefixes, http=self._http)
+        host = (self._git.locate(source).host or "localhost").lower()
+        return Answer(heads=refs.heads, default_branch=refs.default_branch, host=host)
 
     async def complete(self, connection: str, path: str, push: Push) -> tuple[Push, tuple[str, ...]]:
         """See `headgate.flow.History`: asks the provider when it knows, else our mirror."""

@@ -27,8 +27,9 @@ def jobs(context: typer.Context) -> None:
         return
     # The last good jobs stay in force while a file is wrong, so the list alone would hide it.
     for problem in client.get("jobs", {"limit": 1})["problems"]:
-        place = f"{problem['file']}:{problem['line']}" if problem["line"] else problem["file"]
-        warn(f"{place}: {problem['message']}")
+        place = f"{problem['file']}:{problem['line']}:{problem['column']}" if problem["line"] else problem["file"]
+        hint = f" ({problem['hint']})" if problem.get("hint") else ""
+        warn(f"{place}: {problem['message']}{hint}")
     if found:
         table(("job", "last build", "when", "repository", "triggers"), [_row(job) for job in found])
     else:

@@ -6,6 +6,7 @@ import msgspec
 
 from headgate.api.events import ChangeRequest, Push, event_type
 from headgate.api.rules import Subject, Verdict
+from headgate.api.triggers import Polls
 from headgate.routing.index import CompiledJob
 
 
@@ -47,7 +48,9 @@ def subject_text(subject: Subject) -> Subject:
 
 
 def _first_match(compiled: CompiledJob, subject: Subject, verdicts: list[Verdict]) -> tuple[str, Verdict] | None:
-    for block, trigger in compiled.triggers:
+    # What a poll saw is a poll's doing, and what a webhook told is not, whatever the file names first.
+    polled = subject.observer == "poll"
+    for block, trigger in sorted(compiled.triggers, key=lambda one: isinstance(one[1], Polls) is not polled):
         verdict = trigger.match(subject)
         if verdict is None:
             continue

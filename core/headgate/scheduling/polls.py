@@ -54,6 +54,10 @@ class RemoteRefs(Protocol):
     def default_branch(self) -> str | None:
         """The short name of the branch `HEAD` points to."""
 
+    @property
+    def host(self) -> str:
+        """Who answered, in lower case; `localhost` for a folder of this machine."""
+
 
 class Asks(Protocol):
     """Asks a repository for its refs; raises `HeadgateError`."""
@@ -332,7 +336,7 @@ def _fact(
     after: str | None,
     first_seen: bool = False,
 ) -> Fact:
-    repository = Repository(host="", path=timetable.path)
+    repository = Repository(host=answer.host, path=timetable.path)
     event: Push | Tag
     if ref.startswith("refs/tags/"):
         event = Tag(repository=repository, ref=ref, tag=ref.removeprefix("refs/tags/"), before=before, after=after)

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import logging
 import sys
-from collections.abc import Callable, Mapping, MutableMapping
+from collections.abc import Callable, Collection, Mapping, MutableMapping
 from contextlib import AbstractContextManager
 from typing import Any, Literal, TextIO, TypeAlias
 
@@ -23,11 +23,19 @@ _LOUD_LIBRARIES = ("aiosqlite", "alembic", "asyncio", "apscheduler", "git", "sql
 """Libraries whose debug and info lines say nothing to an admin."""
 
 
-def configure_logging(*, log_format: LogFormat, level: LogLevel, redact: Redact, stream: TextIO | None = None) -> None:
+def configure_logging(
+    *,
+    log_format: LogFormat,
+    level: LogLevel,
+    redact: Redact,
+    stream: TextIO | None = None,
+    told: Collection[str] = (),
+) -> None:
     """Set up structlog and the standard library's logging for the process; the last call wins.
 
     `redact` masks secrets in a text; it sees every string of a line, keys and tracebacks included, and may grow
     more secrets after this call. `auto` is console on a terminal and JSON elsewhere. `stream` is stderr by default.
+    `told`: events that a person at the terminal is told otherwise; the console leaves them out.
     """
     output = stream or sys.stderr
     as_console = log_format == "console" or (log_format == "auto" and output.isatty())
@@ -42,7 +50,7 @@ def configure_logging(*, log_format: LogFormat, level: LogLevel, redact: Redact,
     ]
     renderer: structlog.types.Processor = _json_line
     if as_console:
-        shared.append(_for_terminals)
+        shared = [_leave_out(frozenset(told)), *shared, _for_terminals]
         renderer = structlog.dev.ConsoleRenderer(
             colors=output.isatty(), exception_formatter=structlog.dev.plain_traceback
         )
@@ -71,6 +79,15 @@ def log_context(*, delivery_id: str | None = None, build_id: str | None = None) 
     """Within it, every line of this task names the delivery and the build it is about."""
     given = {"delivery_id": delivery_id, "build_id": build_id}
     return structlog.contextvars.bound_contextvars(**{name: value for name, value in given.items() if value})
+
+
+def _leave_out(told: frozenset[str]) -> structlog.types.Processor:
+    def drop(_logger: Any, _method: str, line: MutableMapping[str, Any]) -> MutableMapping[str, Any]:
+        if line.get("event") in told:
+            raise structlog.DropEvent
+        return line
+
+    return drop
 
 
 def _redaction(redact: Redact) -> structlog.types.Processor:
