@@ -7,10 +7,7 @@ An attempt ends by itself, or is stopped: by its timeout, because somebody cance
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Awaitable, Callable, Mapping, Sequence
-from dataclasses import dataclass
-from datetime import datetime
-from pathlib import Path
+from collections.abc import Awaitable, Mapping, Sequence
 from typing import Any, Literal, TypeAlias
 
 import msgspec
@@ -19,20 +16,15 @@ import structlog
 from headgate import api
 from headgate.builds.bench import BuildBench
 from headgate.builds.environment import environment
+from headgate.builds.equipment import Equipment
 from headgate.builds.log_writer import LogWriter
-from headgate.builds.logs import Logs
-from headgate.builds.processes import GRACE, Processes
-from headgate.builds.queue import Assigned, Queue
-from headgate.builds.sandbox import Sandbox
-from headgate.builds.workspace import CheckedOut, Folder, Sources
-from headgate.credentials.redaction import Redactor
-from headgate.credentials.references import Secrets
+from headgate.builds.processes import GRACE
+from headgate.builds.queue import Assigned
+from headgate.builds.workspace import CheckedOut, Folder
 from headgate.routing.planning import password_binding
 from headgate.storage import builds, events
-from headgate.storage.database import Database
 from headgate.storage.errors import Busy, StorageFull
 from headgate.telemetry.logs import log_context
-from headgate.telemetry.metrics import Metrics
 
 ALWAYS_SECONDS = 60.0
 """How long `always` steps may run after a timeout or a cancellation."""
@@ -51,29 +43,6 @@ class Stop(msgspec.Struct, frozen=True, kw_only=True):
 
     kind: StopKind
     reason: str
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Equipment:
-    """What all attempts of a worker work with."""
-
-    queue: Queue
-    database: Database
-    executors: Mapping[str, api.Executor]
-    sources: Sources
-    secrets: Secrets
-    redactor: Redactor
-    unseal: Callable[[str, str], str]
-    logs: Logs
-    log_limit: int
-    lease: float
-    processes: Processes
-    sandbox: Sandbox
-    workspaces: Path
-    base: Mapping[str, str]
-    public_url: str
-    metrics: Metrics
-    now: Callable[[], datetime]
 
 
 class _Fenced(api.QueueError):

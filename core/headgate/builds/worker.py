@@ -14,7 +14,8 @@ from pathlib import Path
 import structlog
 
 from headgate import api
-from headgate.builds.attempt import Attempt, Equipment
+from headgate.builds.attempt import Attempt
+from headgate.builds.equipment import Equipment
 from headgate.builds.logs import Logs
 from headgate.builds.processes import Processes
 from headgate.builds.queue import Assigned, Queue

@@ -19,22 +19,22 @@ f. `release` with no retry left: it is lost; asked to be cancelled meanwhile: it
 g. `cancel` of a waiting build ends it at once; a running one is only asked (`renew` tells its worker).
 
 Every arrow is one UPDATE that names the state it leaves, and the fence where a worker pulls it, so that whoever
-comes second changes nothing and is told. All functions run inside a unit of the writer, but the reads at the end.
+comes second changes nothing and is told. All functions run inside a unit of the writer; the reads, which need none, are those of `build_reads`.
 """
 
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from datetime import datetime
 from typing import Any, Literal, TypeAlias
 
-import msgspec
 import sqlalchemy as sa
 from sqlalchemy.ext.asyncio import AsyncConnection
 
 from headgate.api import Build, Isolation, Outcome, State, StepResult
 from headgate.storage import dialect
+from headgate.storage.build_reads import Depth, by_number, depth, get, newest, only_build, page, previous
 from headgate.storage.build_rows import (
     QUEUED,
     RUNNING,
@@ -46,8 +46,7 @@ from headgate.storage.build_rows import (
     row_of,
 )
 from headgate.storage.columns import storable
-from headgate.storage.pages import Page, page_of
-from headgate.storage.tables import builds, is_literally, job_numbers
+from headgate.storage.tables import builds, job_numbers
 
 __all__ = [
     "QUEUED",
@@ -80,14 +79,6 @@ MOST_CLAIMS = 20
 
 Renewed: TypeAlias = Literal["ours", "cancel", "fenced"]
 Cancelled: TypeAlias = Literal["finished", "requested", "already"]
-
-
-class Depth(msgspec.Struct, frozen=True, kw_only=True):
-    """How full the queue is; `oldest_queued_at` is `None` when nothing waits."""
-
-    queued: int
-    running: int
-    oldest_queued_at: datetime | None = None
 
 
 async def plan(conn: AsyncConnection, new: Sequence[NewBuild]) -> Sequence[Planned]:
@@ -169,7 +160,7 @@ async def progress(
         values["sha"] = sha
     if isolation is not None:
         values["isolation"] = isolation
-    return await _one(conn, _held(id, fence).values(**values).returning(builds))
+    return await only_build(conn, _held(id, fence).values(**values).returning(builds))
 
 
 async def finish(
@@ -187,7 +178,7 @@ async def finish(
     values = _end(outcome, reason, now) | {"steps": tuple(steps)}
     if isolation is not None:
         values["isolation"] = isolation
-    return await _one(conn, _held(id, fence).values(**values).returning(builds))
+    return await only_build(conn, _held(id, fence).values(**values).returning(builds))
 
 
 async def cancel(
@@ -199,11 +190,11 @@ async def cancel(
 ) -> tuple[Cancelled, Build] | tuple[None, None]:
     """End a waiting build at once (arrow g), ask a running one's worker to; `(None, None)`: no such build."""
     waiting = sa.update(builds).where(builds.c.id == id, builds.c.state == State.QUEUED.value)
-    build = await _one(conn, waiting.values(**_end(Outcome.CANCELLED, reason, now)).returning(builds))
+    build = await only_build(conn, waiting.values(**_end(Outcome.CANCELLED, reason, now)).returning(builds))
     if build is not None:
         return "finished", build
     held = sa.update(builds).where(builds.c.id == id, builds.c.state == State.RUNNING.value)
-    build = await _one(conn, held.values(cancel_requested=True, reason=storable(reason)).returning(builds))
+    build = await only_build(conn, held.values(cancel_requested=True, reason=storable(reason)).returning(builds))
     if build is not None:
         return "requested", build
     build = await get(conn, id)
@@ -243,13 +234,13 @@ async def release(
         "isolation": None,
         "steps": (),
     }
-    if (build := await _one(conn, again.values(**values).returning(builds))) is not None:
+    if (build := await only_build(conn, again.values(**values).returning(builds))) is not None:
         return build
     cancelled = _held(id, fence).where(builds.c.cancel_requested)
     ended = cancelled.values(**(_end(Outcome.CANCELLED, "", now) | {"reason": builds.c.reason}))
-    if (build := await _one(conn, ended.returning(builds))) is not None:
+    if (build := await only_build(conn, ended.returning(builds))) is not None:
         return build
-    return await _one(conn, _held(id, fence).values(**_end(Outcome.LOST, reason, now)).returning(builds))
+    return await only_build(conn, _held(id, fence).values(**_end(Outcome.LOST, reason, now)).returning(builds))
 
 
 async def running(conn: AsyncConnection, worker: str | None = None) -> tuple[Claimed, ...]:
@@ -258,80 +249,6 @@ async def running(conn: AsyncConnection, worker: str | None = None) -> tuple[Cla
     if worker is not None:
         query = query.where(builds.c.worker == worker)
     return tuple(claimed_of(row) for row in (await conn.execute(query)).mappings())
-
-
-async def get(conn: AsyncConnection, id: str) -> Build | None:  # noqa: A002 - the word everybody says
-    """One by its id."""
-    return await _one(conn, sa.select(builds).where(builds.c.id == id))
-
-
-async def by_number(conn: AsyncConnection, job: str, number: int) -> Build | None:
-    """One as people say it: `web-tests #12`."""
-    return await _one(conn, sa.select(builds).where(builds.c.job == job, builds.c.number == number))
-
-
-async def newest(conn: AsyncConnection, jobs: Sequence[str]) -> dict[str, Build]:
-    """The last build of each of `jobs` that has one."""
-    found: dict[str, Build] = {}
-    for part in dialect.chunks(len(jobs)):
-        query = (
-            sa.select(builds)
-            .join(job_numbers, sa.and_(builds.c.job == job_numbers.c.job, builds.c.number == job_numbers.c.last))
-            .where(job_numbers.c.job.in_(jobs[part]))
-        )
-        found.update({row["job"]: build_of(row) for row in (await conn.execute(query)).mappings()})
-    return found
-
-
-async def page(
-    conn: AsyncConnection,
-    *,
-    cursor: str | None = None,
-    limit: int = 50,
-    job: str | None = None,
-    state: State | None = None,
-) -> Page[Build]:
-    """Newest first, of one job or state when asked."""
-    query = sa.select(builds).order_by(builds.c.id.desc()).limit(limit + 1)
-    if cursor is not None:
-        query = query.where(builds.c.id < cursor)
-    if job is not None:
-        query = query.where(builds.c.job == job)
-    if state is not None:
-        query = query.where(is_literally(builds.c.state, state.value))
-    found = [build_of(row) for row in (await conn.execute(query)).mappings()]
-    return page_of(found, [one.id for one in found], limit)
-
-
-async def depth(conn: AsyncConnection) -> Depth:
-    """How many wait and run, and since when the longest waits."""
-    waiting = (
-        await conn.execute(
-            sa.select(sa.func.count(), sa.func.min(builds.c.queued_at)).select_from(builds).where(QUEUED)
-        )
-    ).one()
-    held = (await conn.execute(sa.select(sa.func.count()).select_from(builds).where(RUNNING))).scalar_one()
-    return Depth(queued=waiting[0], running=held, oldest_queued_at=waiting[1])
-
-
-async def previous(
-    conn: AsyncConnection,
-    job: str,
-    ref: str | None,
-    before_id: str,
-    outcome: Outcome | None = None,
-) -> Build | None:
-    """The finished build of the same job and ref before this one, with `outcome` when asked, that knew its commit."""
-    query = sa.select(builds).where(
-        builds.c.job == job,
-        builds.c.ref.is_(None) if ref is None else builds.c.ref == ref,
-        builds.c.id < before_id,
-        builds.c.state == State.FINISHED.value,
-        builds.c.sha.is_not(None),
-    )
-    if outcome is not None:
-        query = query.where(builds.c.outcome == outcome.value)
-    return await _one(conn, query.order_by(builds.c.id.desc()).limit(1))
 
 
 def _transition(one: NewBuild) -> tuple[str, str | None]:
@@ -409,8 +326,3 @@ def _end(outcome: Outcome, reason: str, now: datetime) -> dict[str, Any]:
         "finished_at": now,
         "lease_until": None,
     }
-
-
-async def _one(conn: AsyncConnection, query: sa.Executable) -> Build | None:
-    row: Mapping[Any, Any] | None = (await conn.execute(query)).mappings().first()
-    return build_of(row) if row else None
