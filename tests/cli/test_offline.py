@@ -155,7 +155,7 @@ def test_check_shows_what_is_wrong_in_job_files_beside_what_is_wrong_in_the_conf
     )
     (tmp_path / "more.d").mkdir()
     (tmp_path / "more.d" / "a.yaml").write_text(
-        "jobs:\n  web:\n    source: {connection: plain, repository: x, chekout: none}\n"
+        "jobs:\n  web:\n    source: {connection: plain, repository: x, checkouts: none}\n"
         "    triggers: {push: {}}\n    run: {steps: [{name: a, run: b}]}\n"
     )
     done = headgate("check", "--json")
@@ -164,7 +164,7 @@ def test_check_shows_what_is_wrong_in_job_files_beside_what_is_wrong_in_the_conf
     assert {
         ("config.yaml", "server.prot"),
         ("config.yaml", "credential_stores.env.colour"),
-        ("a.yaml", "jobs.web.source.chekout"),
+        ("a.yaml", "jobs.web.source.checkouts"),
     } <= found
     assert not [path for file, path in found if file == "a.yaml" and "connection" in path], "plain itself is right"
 
