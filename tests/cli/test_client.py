@@ -226,9 +226,9 @@ def test_explaining_a_commit_wants_it_in_full(headgate, scripted):
 
 def test_a_state_there_is_not_is_refused_before_anybody_is_asked(headgate, scripted):
     for command in ("builds", "deliveries", "notifications"):
-        done = headgate(command, "--state", "runnning", *scripted.call)
+        done = headgate(command, "--state", "runs", *scripted.call)
         assert done.returncode == 2
-        assert "'runnning' is not one of" in done.stderr
+        assert "'runs' is not one of" in done.stderr
     assert scripted.asked == []
 
 
