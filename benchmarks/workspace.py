@@ -58,7 +58,9 @@ async def main() -> None:
                 )
 
             async def clone(path: Path) -> None:
-                await run_git(root, "clone", "--quiet", "--branch=main", "--local", "--no-hardlinks", str(mirror.path), str(path))
+                await run_git(
+                    root, "clone", "--quiet", "--branch=main", "--local", "--no-hardlinks", str(mirror.path), str(path)
+                )
 
             rows = (
                 ("from the mirror", ours),
