@@ -3,13 +3,13 @@ from __future__ import annotations
 import asyncio
 import os
 import shutil
-from contextlib import asynccontextmanager
+from contextlib import aclosing, asynccontextmanager
 from pathlib import Path
 
 import pytest
 
 from headgate.config import watch as watching
-from headgate.config.watch import watch
+from headgate.config.watch import look, watch
 
 PATIENCE = 10
 
@@ -93,3 +93,16 @@ async def test_without_notices_from_the_kernel_changes_are_found_by_looking(tmp_
     async with watched(tmp_path) as told:
         (tmp_path / "a.yaml").write_text("1")
         await is_told(told)
+
+
+async def test_what_changed_between_reading_and_watching_is_told_at_once(tmp_path):
+    """The control beside it: who starts to watch from now on never hears of it."""
+    file = tmp_path / "config.yaml"
+    file.write_text("1")
+    before = look([file])
+    file.write_text("changed while the server was starting")
+    async with aclosing(watch([file], since=before)) as changes:
+        await asyncio.wait_for(anext(changes), PATIENCE)
+    async with watched(file) as told:
+        await asyncio.sleep(watching._LOOK_AGAIN + 0.5)
+        assert told.empty()

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import Callable
+from contextlib import aclosing
 
 import structlog
 
@@ -12,7 +13,7 @@ from headgate.app.jobs import JobFiles
 from headgate.app.opening import OpenKinds
 from headgate.config.host import load_settings
 from headgate.config.settings import Settings
-from headgate.config.watch import watch
+from headgate.config.watch import Look, look, watch
 from headgate.plugins import Kinds
 from headgate.telemetry.health import Health
 
@@ -34,8 +35,13 @@ class Reload:
         jobs: JobFiles,
         health: Health,
         changed: Callable[[], None],
+        seen: Look,
     ) -> None:
-        """`settings`: those in force; `changed` is called when other jobs or connections are."""
+        """`settings`: those in force; `changed` is called when other jobs or connections are.
+
+        `seen`: what stood on disk before it was read for the first time.
+        """
+        self._seen = seen
         self._settings = settings
         self._started_with = settings
         self._kinds = kinds
@@ -48,10 +54,11 @@ class Reload:
         """Apply every change until cancelled."""
         while True:
             watched = self._settings.jobs
-            async for _ in watch((*watched, self._settings.file)):
-                await self.apply()
-                if self._settings.jobs != watched:
-                    break
+            async with aclosing(watch((*watched, self._settings.file), since=self._seen)) as changes:
+                async for _ in changes:
+                    await self.apply()
+                    if self._settings.jobs != watched:
+                        break
 
     async def apply(self) -> None:
         """Read everything again; what is wrong is shown until it is right, and what was good stays in force."""
@@ -64,6 +71,7 @@ class Reload:
             await asyncio.to_thread(self._jobs.read_again, self._settings, error.problems)
         else:
             await self._use(fresh)
+            self._seen = await asyncio.to_thread(look, (*fresh.jobs, fresh.file))
             await asyncio.to_thread(self._jobs.read_again, self._settings)
         self._changed()
 

@@ -25,6 +25,7 @@ from headgate.app.terminal import Terminal
 from headgate.builds.logs import Logs
 from headgate.builds.worker import Worker
 from headgate.config.settings import Settings
+from headgate.config.watch import Look
 from headgate.credentials.redaction import Redactor
 from headgate.flow import Flow
 from headgate.notifications.outbox import Outbox
@@ -64,6 +65,7 @@ class Rooms:
         health: Health,
         terminal: Terminal,
         http: aiohttp.ClientSession,
+        seen: Look,
     ) -> None:
         self._settings, self._opened, self._jobs, self._terminal = settings, opened, jobs, terminal
         self._health, self._metrics, self._database = health, metrics, database
@@ -131,7 +133,13 @@ class Rooms:
             now=_now,
         )
         self._reload = Reload(
-            written, kinds=plugins.kinds, opened=opened, jobs=jobs, health=health, changed=self._jobs_changed
+            written,
+            kinds=plugins.kinds,
+            opened=opened,
+            jobs=jobs,
+            health=health,
+            changed=self._jobs_changed,
+            seen=seen,
         )
         desk = Desk(database=database, worker=self._worker, route=self._inbox.route, now=_now)
         self.web = make_app(

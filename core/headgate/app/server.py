@@ -23,6 +23,7 @@ from headgate.app.rooms import Rooms
 from headgate.app.terminal import Say, Terminal
 from headgate.config.host import load_plugin_settings, load_settings
 from headgate.config.settings import Settings
+from headgate.config.watch import look
 from headgate.credentials.redaction import Redactor
 from headgate.plugins import LoadedPlugins, load_plugins
 from headgate.storage.database import Database, open_database
@@ -85,7 +86,9 @@ async def running(
 ) -> AsyncIterator[asyncio.Task[None]]:
     """A server that serves while the context lasts; the task given ends only when a part of it broke."""
     redactor = Redactor()
+    seen = look([config])
     plugins, written = _configure(config, redactor)
+    seen |= look(written.jobs)
     settings = _listening_on(written, host, port)
     terminal = Terminal(say or (lambda _: None), config=config)
     metrics, health = Metrics(), Health(expected=("database", "jobs", "worker"))
@@ -110,6 +113,7 @@ async def running(
             health=health,
             terminal=terminal,
             http=http,
+            seen=seen,
         )
         tasks = asyncio.create_task(rooms.run(), name="rooms")
         stack.push_async_callback(_end, tasks)

@@ -19,22 +19,40 @@ _SETTLE_MS = 300
 _LOOK_AGAIN = 2.0
 """Seconds after which is looked even when nothing was noticed: folders appear and are replaced, disks tell nothing."""
 
-_State: TypeAlias = dict[Path, tuple[int, int, int]]
+Look: TypeAlias = dict[Path, tuple[int, int, int]]
+"""What was there at one moment: each YAML file with its time, size and inode."""
 
 
-async def watch(paths: Sequence[Path]) -> AsyncGenerator[None, None]:
+def look(paths: Sequence[Path]) -> Look:
+    """The YAML files at or under `paths` now. Taken before they are read, it lets `watch` miss no change since."""
+    found: Look = {}
+    for file in yaml_files([path.absolute() for path in paths])[0]:
+        try:
+            status = file.stat()
+        except OSError:
+            continue
+        found[file] = (status.st_mtime_ns, status.st_size, status.st_ino)
+    return found
+
+
+async def watch(paths: Sequence[Path], *, since: Look | None = None) -> AsyncGenerator[None, None]:
     """Yields after each settled burst of changes to YAML files at or under `paths`, which need not exist yet.
+
+    `since`: what `look` found before they were read; what has changed meanwhile is told at once. `None`: from now.
 
     The kernel's notices only make it quick: what counts is whether a file came, went or changed its time, size or
     inode, so replaced files and folders, links turned elsewhere and network disks are noticed too.
     """
     wanted = [path.absolute() for path in paths]
-    seen = await asyncio.to_thread(_state, wanted)
+    seen = since if since is not None else await asyncio.to_thread(look, wanted)
     while True:
+        if (now := await asyncio.to_thread(look, wanted)) != seen:
+            seen = now
+            yield
         folders = await asyncio.to_thread(_folders, wanted)
         async with aclosing(_notices(list(folders))) as notices:
             async for _ in notices:
-                now = await asyncio.to_thread(_state, wanted)
+                now = await asyncio.to_thread(look, wanted)
                 if now != seen:
                     seen = now
                     yield
@@ -61,17 +79,6 @@ async def _notices(folders: Sequence[Path]) -> AsyncGenerator[None, None]:
         # A folder went away this moment, or the kernel gives no more watches: then looking again has to do.
         await asyncio.sleep(_LOOK_AGAIN)
         yield
-
-
-def _state(wanted: Sequence[Path]) -> _State:
-    state: _State = {}
-    for file in yaml_files(wanted)[0]:
-        try:
-            status = file.stat()
-        except OSError:
-            continue
-        state[file] = (status.st_mtime_ns, status.st_size, status.st_ino)
-    return state
 
 
 def _folders(wanted: Sequence[Path]) -> dict[Path, int]:
