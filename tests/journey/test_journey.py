@@ -205,3 +205,15 @@ async def _until(headgate, command, fits):
     while not fits(shown := await headgate.command(command)):
         assert time.monotonic() < deadline, shown
         await asyncio.sleep(0.1)
+
+
+async def test_a_build_asked_for_by_hand_takes_the_head_of_the_default_branch(hub, headgate, tmp_path):
+    """No ref is named: the remote is asked for `HEAD` alone, over HTTP as over a local folder."""
+    hub.create("acme/web")
+    tree = checkout(tmp_path / "tree")
+    sha = commit(tree, {"greeting.txt": "hello\n"}, "First")
+    await push(tree, hub.url("acme/web"), "main")
+    await headgate.start()
+    await headgate.command("run", "web-tests")
+    (build,) = await headgate.finished(1)
+    assert (build["outcome"], build["sha"]) == ("succeeded", sha)

@@ -90,12 +90,16 @@ class Sources:
         return await known.provider.clone_source(repository)
 
     async def ask(self, connection: str, path: str, prefixes: tuple[str, ...]) -> Answer:
-        """The heads under `prefixes`, now."""
+        """The heads under `prefixes`, now; what was asked for as `HEAD` under the default branch's ref."""
         source = await self.clone_source(connection, path)
         async with self._timed("ls_refs"):
             refs = await list_refs(self._git, source, prefixes, http=self._http)
         host = (self._git.locate(source).host or "localhost").lower()
-        return Answer(heads=refs.heads, default_branch=refs.default_branch, host=host)
+        heads = dict(refs.heads)
+        head = heads.pop("HEAD", None)
+        if head is not None and refs.default_branch is not None:
+            heads.setdefault(f"refs/heads/{refs.default_branch}", head)
+        return Answer(heads=heads, default_branch=refs.default_branch, host=host)
 
     async def complete(self, connection: str, path: str, push: Push) -> tuple[Push, tuple[str, ...]]:
         """See `headgate.flow.History`: asks the provider when it knows, else our mirror."""
@@ -111,7 +115,7 @@ class Sources:
 
     async def resolve(self, connection: str, repository: str, ref: str | None) -> tuple[str, str]:
         """The full ref and its sha now; of the default branch when `ref` is `None`."""
-        answer = await self.ask(connection, repository, (ref,) if ref else ("refs/heads/",))
+        answer = await self.ask(connection, repository, (ref or "HEAD",))
         wanted = ref or f"refs/heads/{answer.default_branch}"
         if wanted not in answer.heads:
             raise NotFound(f"{repository} has no {ref or 'default branch'}")
