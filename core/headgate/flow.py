@@ -123,7 +123,8 @@ class Flow:
     ) -> Build:
         """Queue a build because somebody asked. The same actor, job and `idempotency_key` get the same build again.
 
-        Raises `NotFound` for an unknown job, else `QueueError` saying what to change: parameters that do not fit, no `manual` trigger.
+        Raises `NotFound` for an unknown job, else `QueueError` saying what to change: parameters that do not fit,
+        no `manual` trigger.
         """
         snapshot = self._snapshot()
         compiled = snapshot.jobs.get(job)

@@ -36,9 +36,8 @@ class Remote:
         await self.gate.wait()
         if self.error:
             raise self.error
-        if "refs/heads/main" in heads:
-            heads["HEAD"] = heads["refs/heads/main"]
-        return Answer({ref: sha for ref, sha in heads.items() if ref.startswith(prefixes)})
+        wanted = tuple("refs/heads/main" if prefix == "HEAD" else prefix for prefix in prefixes)
+        return Answer({ref: sha for ref, sha in heads.items() if ref.startswith(wanted)})
 
 
 @pytest.fixture

@@ -29,6 +29,7 @@ class JobFiles:
         self._metrics = metrics
         self._health = health
         self.snapshot = Snapshot()
+        self._listed = JobList(jobs={})
 
     def read_first(self) -> None:
         """What is good at the start is in force; what is not is reported."""
@@ -47,9 +48,8 @@ class JobFiles:
         self._report(kept=kept)
 
     def listed(self) -> JobList:
-        """For the API."""
-        jobs = {name: compiled.job for name, compiled in self.snapshot.jobs.items()}
-        return JobList(jobs=jobs, problems=self.snapshot.problems)
+        """For the API; made when the jobs change, not at each request."""
+        return self._listed
 
     def _read(self, configuration: Sequence[Problem] = ()) -> Snapshot:
         loaded = load_jobs(self._settings.jobs, self._kinds, self._settings)
@@ -65,6 +65,8 @@ class JobFiles:
 
     def _report(self, *, kept: bool) -> None:
         problems = self.snapshot.problems
+        jobs = {name: compiled.job for name, compiled in self.snapshot.jobs.items()}
+        self._listed = JobList(jobs=jobs, problems=problems)
         self._metrics.configuration(valid=not problems, job_problems=len(problems))
         if problems:
             count = f"{len(problems)} problem{'s' if len(problems) > 1 else ''} in the configuration"

@@ -57,7 +57,11 @@ class Entry(msgspec.Struct, frozen=True, kw_only=True):
     known: Known
     transition: Transition | None
     state: RefState
-    late: bool = False
+
+    @property
+    def late(self) -> bool:
+        """Whether the move came after the ref had moved on, so that the head stayed."""
+        return self.transition is not None and self.transition.late
 
 
 HEARING = timedelta(hours=1)
@@ -105,7 +109,7 @@ class _Seen:
             head=state.head if late else observation.after,
             recent=(*state.recent, transition)[-REMEMBERED:],
         )
-        return Entry(known="new", transition=transition, state=self._polled_up_to(state, generation), late=late)
+        return Entry(known="new", transition=transition, state=self._polled_up_to(state, generation))
 
     def witnessed(self, transition: Transition) -> Entry:
         """The other observer's transition, seen by this one too."""

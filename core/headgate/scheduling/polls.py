@@ -48,7 +48,7 @@ class RemoteRefs(Protocol):
 
     @property
     def heads(self) -> Mapping[str, str]:
-        """Full ref → sha, for every ref under the prefixes asked for."""
+        """Full ref → sha, for every ref under the prefixes asked for; `HEAD` stands under the default branch's ref."""
 
     @property
     def default_branch(self) -> str | None:
@@ -229,30 +229,33 @@ class Poller:
             return f"no job builds {key} of {connection}"
         timetable = self._timetables.get((connection, key)) if delivery_id is None else None
         timetable = timetable or _on_request(connection, key, jobs)
+        async with self._database.reading() as database:
+            learned = await polls.get(database, connection, key)
         async with self._slots:
             started = time.perf_counter()
             try:
                 answer = await self._asks(connection, timetable.path, timetable.prefixes)
             except HeadgateError as error:
                 self._metrics.observe_poll(time.perf_counter() - started, succeeded=False)
-                await self._remember(timetable, None, error=str(error))
+                await self._remember(timetable, learned, None, error=str(error))
                 self._log.warning("poll not answered", connection=connection, repository=key, reason=str(error))
                 return f"{key} could not be asked: {error}"
             self._metrics.observe_poll(time.perf_counter() - started, succeeded=True)
-        moved = await self._admit(timetable, answer, delivery_id)
-        await self._remember(timetable, answer)
+        moved = await self._admit(timetable, learned, answer, delivery_id)
+        await self._remember(timetable, learned, answer)
         return f"asked {key}: {moved} refs moved" if moved else f"asked {key}: nothing moved"
 
-    async def _admit(self, timetable: Timetable, answer: RemoteRefs, delivery_id: str | None) -> int:
+    async def _admit(
+        self, timetable: Timetable, learned: PollState | None, answer: RemoteRefs, delivery_id: str | None
+    ) -> int:
         """Every ref whose head is not what the last poll saw, as a push or tag of unknown author."""
         if answer.default_branch:
             self._default_branches[timetable.connection, timetable.key] = answer.default_branch
         async with self._database.reading() as connection:
-            learned = await polls.get(connection, timetable.connection, timetable.key)
             known = await refs.heads(connection, timetable.connection, timetable.key)
         covered = learned.prefixes if learned else ()
         facts = []
-        heads = _named(answer)
+        heads = answer.heads
         for ref, head in heads.items():
             state = known.get(ref)
             if state is None or state.polled_head != head:
@@ -272,11 +275,17 @@ class Poller:
             await self._flow.admit([msgspec.structs.replace(fact, delivery_id=delivery_id) for fact in facts])
         return len(facts)
 
-    async def _remember(self, timetable: Timetable, answer: RemoteRefs | None, *, error: str | None = None) -> None:
-        place, now = (timetable.connection, timetable.key), self._now()
-        async with self._database.reading() as connection:
-            before = await polls.get(connection, *place)
-        state = before or PollState(connection=place[0], repository=place[1], asked_at=now)
+    async def _remember(
+        self,
+        timetable: Timetable,
+        learned: PollState | None,
+        answer: RemoteRefs | None,
+        *,
+        error: str | None = None,
+    ) -> None:
+        """Keep what this question taught; `learned` before it is still so, as a repository is asked once at a time."""
+        now = self._now()
+        state = learned or PollState(connection=timetable.connection, repository=timetable.key, asked_at=now)
         state = msgspec.structs.replace(state, asked_at=now, error=error)
         if answer is not None:
             # What was once looked at stays known: a ref that comes later is new, whatever is asked for then.
@@ -292,15 +301,6 @@ def _widest(prefixes: set[str]) -> tuple[str, ...]:
     return tuple(
         sorted(one for one in prefixes if not any(one != other and one.startswith(other) for other in prefixes))
     )
-
-
-def _named(answer: RemoteRefs) -> dict[str, str]:
-    """The heads under their refs: what was asked for as `HEAD` is the default branch."""
-    heads = dict(answer.heads)
-    head = heads.pop("HEAD", None)
-    if head is not None and answer.default_branch is not None:
-        heads.setdefault(f"refs/heads/{answer.default_branch}", head)
-    return heads
 
 
 def _timetables(snapshot: Snapshot) -> Iterable[Timetable]:
