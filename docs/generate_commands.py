@@ -26,8 +26,8 @@ socket's mode is the key; `--url` (or `HEADGATE_URL`) with a token in `HEADGATE_
 | 0 | yes, done |
 | 1 | understood, and the answer is no: no such build, no server, a build that failed |
 | 2 | what you typed or wrote is wrong |
-| 70 | our fault; `HEADGATE_TRACEBACK=1` shows where |
-| 78 | the configuration cannot be used |
+| 70 | our fault (`HEADGATE_TRACEBACK=1` shows where), or the database is damaged or failed |
+| 78 | the configuration cannot be used, or the database cannot be opened: in use, of a newer version |
 
 Results go to standard output, everything else to standard error; with `--json` an error is one JSON object there.
 Colour is for terminals and respects `NO_COLOR`. A build is named `job#12` or by its id.

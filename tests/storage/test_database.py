@@ -12,8 +12,8 @@ from pathlib import Path
 
 import pytest
 
+from headgate.storage import damage, deliveries, dialect
 from headgate.storage import database as opening
-from headgate.storage import deliveries, dialect
 from headgate.storage.database import open_database
 from headgate.storage.errors import StorageRefused
 from headgate.storage.schema import migrate
@@ -190,8 +190,8 @@ async def test_after_an_orderly_stop_nobody_looks_for_damage(url, fatal, make_de
 
 
 async def test_looking_for_damage_ends_in_time(url, fatal, monkeypatch):
-    monkeypatch.setattr(opening, "CHECK_SECONDS", -1.0)
-    monkeypatch.setattr(opening, "_PROGRESS_STEPS", 1)
+    monkeypatch.setattr(damage, "CHECK_SECONDS", -1.0)
+    monkeypatch.setattr(damage, "_PROGRESS_STEPS", 1)
     file = dialect.file_of(url)
     file.with_name(file.name + ".lock").write_text("running, pid 1\n")
     async with open_database(url, on_fatal=fatal.append):

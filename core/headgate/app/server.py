@@ -27,6 +27,7 @@ from headgate.config.watch import look
 from headgate.credentials.redaction import Redactor
 from headgate.plugins import LoadedPlugins, load_plugins
 from headgate.storage.database import Database, open_database
+from headgate.storage.dialect import in_words
 from headgate.storage.schema import migrate
 from headgate.telemetry.health import Health
 from headgate.telemetry.logs import configure_logging
@@ -166,7 +167,11 @@ async def _open_database(settings: Settings, stack: AsyncExitStack) -> Database:
 
 def _exit_at_once(error: BaseException) -> None:
     """After a failed fsync the next commit can look fine and not be: nothing may be answered any more."""
-    log.critical("the database failed; exiting", error=repr(error))
+    log.critical(
+        "the database failed: exiting at once, nothing more is acknowledged",
+        reason=in_words(error),
+        hint="look at the disk, then start again: what was acknowledged is kept, and a start looks for damage",
+    )
     os._exit(EXIT_OUR_FAULT)
 
 

@@ -56,11 +56,24 @@ def ending_of(error: Exception) -> Ending:
         case QueueError():
             return Ending(str(error), code=ExitCode.INPUT)
         case HeadgateError():
-            return Ending(str(error))
+            return Ending(str(error), code=_code_of(error))
         case OSError(filename=str() as name, strerror=str() as reason):
             return Ending(f"{name}: {reason[:1].lower()}{reason[1:]}")
         case _:
             return _fault(error)
+
+
+def _code_of(error: Exception) -> ExitCode:
+    """Of an error with nothing to add: no, unless the database cannot be opened."""
+    from headgate.storage.errors import StorageDamaged, StorageRefused  # late, as above; it brings no SQL
+
+    match error:
+        case StorageDamaged():
+            return ExitCode.FAULT
+        case StorageRefused():  # whoever starts it again must change something first
+            return ExitCode.CONFIG
+        case _:
+            return ExitCode.NO
 
 
 def report(ending: Ending, *, as_json: bool) -> None:

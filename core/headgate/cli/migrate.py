@@ -23,8 +23,7 @@ def migrate(context: typer.Context) -> None:
     from headgate.storage import schema
 
     settings.data.mkdir(mode=0o700, parents=True, exist_ok=True)
-    before = schema.schema_version(settings.database)
-    after = schema.migrate(settings.database)
+    before, after = schema.upgrade(settings.database)
     if call.json:
         write_json({"before": before, "after": after})
     elif before == after:

@@ -76,6 +76,22 @@ def trouble(error: BaseException | None) -> type[StorageError] | None:
     return None
 
 
+def broken(error: BaseException) -> bool:
+    """Whether a reading failed because the disk or the file did, and not for want of something."""
+    while error.__cause__ is not None and not hasattr(error, "sqlite_errorcode"):
+        error = error.__cause__
+    code = getattr(error, "sqlite_errorcode", 0)
+    return code != _SHM_FULL and code & 0xFF in (sqlite3.SQLITE_IOERR, sqlite3.SQLITE_CORRUPT, sqlite3.SQLITE_NOTADB)
+
+
+def in_words(error: BaseException) -> str:
+    """What SQLite said and its name for it, without the statement: "disk I/O error (SQLITE_IOERR_FSYNC)"."""
+    while error.__cause__ is not None and not hasattr(error, "sqlite_errorname"):
+        error = error.__cause__
+    name = getattr(error, "sqlite_errorname", None)
+    return f"{error} ({name})" if name else repr(error)
+
+
 def file_of(url: str) -> Path:
     """The database's file; `StorageRefused` for what we cannot open yet."""
     parsed = make_url(url)

@@ -7,6 +7,7 @@ StorageError
 ├── StorageFailed   an I/O error or corruption: nothing is acknowledged any more, the process ends
 ├── StorageClosed   the writer was closed; nothing was written
 └── StorageRefused  the database cannot be opened: newer schema, another process, no database at all
+    └── StorageDamaged  because its file is damaged
 ```
 """
 
@@ -37,3 +38,7 @@ class StorageClosed(StorageError):
 
 class StorageRefused(StorageError):
     """The database cannot be opened; the message says what to do."""
+
+
+class StorageDamaged(StorageRefused):
+    """The database's file is damaged: somebody must restore it."""

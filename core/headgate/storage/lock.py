@@ -12,10 +12,14 @@ from headgate.storage.errors import StorageRefused
 
 _RUNNING = b"running"
 _STOPPED = b"stopped"
+_LENGTH = 64
 
 
 class Lock:
-    """Holds `<database>.lock`. The file says whether the last holder stopped in order: `after_crash`."""
+    """Holds `<database>.lock`. The file says whether the last holder stopped in order: `after_crash`.
+
+    A crash is remembered until somebody who looked for damage says so: `sound = True`.
+    """
 
     def __init__(self, database: Path) -> None:
         """Takes nothing yet."""
@@ -23,6 +27,7 @@ class Lock:
         self._database = database
         self._descriptor = -1
         self.after_crash = False
+        self.sound = False
 
     def __enter__(self) -> Self:
         """Take it, or raise `StorageRefused` naming the process that has it."""
@@ -30,13 +35,13 @@ class Lock:
         try:
             fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
         except OSError as error:
-            holder = os.pread(descriptor, 64, 0).decode(errors="replace").strip() or "unknown"
+            holder = os.pread(descriptor, _LENGTH, 0).decode(errors="replace").strip() or "unknown"
             os.close(descriptor)
             raise StorageRefused(
                 f"another process uses {self._database} ({holder}); stop it first, or give this one its own data folder"
             ) from error
         self._descriptor = descriptor
-        self.after_crash = os.pread(descriptor, 64, 0).startswith(_RUNNING)
+        self.after_crash = os.pread(descriptor, _LENGTH, 0).startswith(_RUNNING)
         self._say(_RUNNING + f", pid {os.getpid()}".encode())
         return self
 
@@ -44,9 +49,10 @@ class Lock:
         self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
     ) -> None:
         """Give it back; the file stays, since deleting it would let two processes lock two files of one name."""
-        self._say(_STOPPED)
+        if self.sound or not self.after_crash:
+            self._say(_STOPPED)
         os.close(self._descriptor)
 
     def _say(self, text: bytes) -> None:
-        os.ftruncate(self._descriptor, 0)
-        os.pwrite(self._descriptor, text + b"\n", 0)
+        # Overwritten, never shortened first: that needs no room on a disk that is full.
+        os.pwrite(self._descriptor, text.ljust(_LENGTH - 1) + b"\n", 0)

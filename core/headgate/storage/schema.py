@@ -8,7 +8,8 @@ import sqlite3
 from pathlib import Path
 
 from headgate.storage import dialect
-from headgate.storage.errors import StorageRefused
+from headgate.storage.damage import WHAT_TO_DO, look_at_wal
+from headgate.storage.errors import StorageDamaged, StorageRefused
 from headgate.storage.lock import Lock
 
 HEAD = "0001"
@@ -23,15 +24,22 @@ def migrate(url: str) -> str:
     Raises `StorageRefused` when a newer Headgate made it, another process uses it or it is no database.
     Blocks: call it before the event loop, or in a thread.
     """
+    return upgrade(url)[1]
+
+
+def upgrade(url: str) -> tuple[str | None, str]:
+    """As `migrate`, and gives the version before, too."""
     file = dialect.file_of(url)
     if not file.parent.is_dir():
         raise StorageRefused(f"the folder of the database does not exist: {file.parent}")
     with Lock(file):
-        if schema_version(url) != HEAD:
+        look_at_wal(file)
+        before = schema_version(url)
+        if before != HEAD:
             # Private before SQLite touches it; its WAL and index get the same mode.
             os.close(os.open(file, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o600))
             _upgrade(url)
-    return HEAD
+    return before, HEAD
 
 
 def schema_version(url: str) -> str | None:
@@ -44,8 +52,10 @@ def schema_version(url: str) -> str | None:
         return None
     try:
         version = _version_in(file)
-    except sqlite3.Error as error:
+    except sqlite3.OperationalError as error:
         raise StorageRefused(f"{file} cannot be read as a database: {error}") from error
+    except sqlite3.Error as error:
+        raise StorageDamaged(f"{file} cannot be read as a database: {error}; {WHAT_TO_DO}") from error
     if version is not None and version > HEAD:
         raise StorageRefused(
             f"{file} has schema {version}, and this Headgate knows up to {HEAD}: "
