@@ -20,6 +20,7 @@ from headgate.api.providers import CloneSource, ClonesSource, KnowsChangedPaths
 from headgate.builds.workspace import CheckedOut
 from headgate.config.settings import Settings
 from headgate.git import history
+from headgate.git.advertisements import Advertisements
 from headgate.git.command import Git
 from headgate.git.mirrors import Mirror, Mirrors
 from headgate.git.refs import list_refs
@@ -62,6 +63,7 @@ class Sources:
             home=settings.data / "git-home",
         )
         self._mirrors = Mirrors(self._git, settings.data / "mirrors")
+        self._advertisements = Advertisements()
         self._metrics = metrics
         self._http = http
 
@@ -93,7 +95,7 @@ class Sources:
         """The heads under `prefixes`, now; what was asked for as `HEAD` under the default branch's ref."""
         source = await self.clone_source(connection, path)
         async with self._timed("ls_refs"):
-            refs = await list_refs(self._git, source, prefixes, http=self._http)
+            refs = await list_refs(self._git, source, prefixes, http=self._http, advertisements=self._advertisements)
         host = (self._git.locate(source).host or "localhost").lower()
         heads = dict(refs.heads)
         head = heads.pop("HEAD", None)

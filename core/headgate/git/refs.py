@@ -15,10 +15,11 @@ from yarl import URL
 
 from headgate import api
 from headgate.git.access import sign_in
+from headgate.git.advertisements import Advertisements
 from headgate.git.command import Git
 from headgate.git.failures import mask
 from headgate.git.names import Location, check_prefix, check_ref, shown
-from headgate.git.packets import Listed, ls_refs, read_advertisement, read_ls_refs
+from headgate.git.packets import Advertisement, Listed, ls_refs, read_advertisement, read_ls_refs
 
 _TIME_LIMIT = 60.0
 _MAX_BYTES = 64 * 1024 * 1024
@@ -26,6 +27,7 @@ _OBJECT_ID = re.compile(r"[0-9a-f]{40}|[0-9a-f]{64}")
 _ADVERTISEMENT = "application/x-git-upload-pack-advertisement"
 _REQUEST = "application/x-git-upload-pack-request"
 _RESULT = "application/x-git-upload-pack-result"
+_VERSION_2 = 2
 
 
 class Refs(msgspec.Struct, frozen=True, kw_only=True):
@@ -42,12 +44,18 @@ class Refs(msgspec.Struct, frozen=True, kw_only=True):
 
 
 async def list_refs(
-    git: Git, source: api.CloneSource, prefixes: Sequence[str], *, http: aiohttp.ClientSession | None = None
+    git: Git,
+    source: api.CloneSource,
+    prefixes: Sequence[str],
+    *,
+    http: aiohttp.ClientSession | None = None,
+    advertisements: Advertisements | None = None,
 ) -> Refs:
     """The refs of `source` whose full name starts with one of `prefixes`.
 
     Over http(s) this is protocol v2's `ls-refs` with `ref-prefix`; older servers, ssh and local folders are
-    asked with more words. `http` may be a shared session. Raises as `Git.run` does, before any traffic when
+    asked with more words. `http` may be a shared session; with `advertisements` a host that is known is asked in
+    one request. Raises as `Git.run` does, before any traffic when
     the URL, a prefix or the credential is refused.
     """
     location = git.locate(source)
@@ -56,7 +64,7 @@ async def list_refs(
         raise ValueError("at least one prefix is needed; `refs/` asks for everything")
     if location.scheme in {"http", "https"}:
         async with _session(http) as session:
-            return await _ask(session, location, source, wanted)
+            return await _ask(session, location, source, wanted, advertisements or Advertisements())
     return await _ls_remote(git, location, source, wanted)
 
 
@@ -70,32 +78,83 @@ async def _session(http: aiohttp.ClientSession | None) -> AsyncIterator[aiohttp.
 
 
 async def _ask(
-    session: aiohttp.ClientSession, location: Location, source: api.CloneSource, prefixes: Sequence[str]
+    session: aiohttp.ClientSession,
+    location: Location,
+    source: api.CloneSource,
+    prefixes: Sequence[str],
+    advertisements: Advertisements,
 ) -> Refs:
     """Over HTTP. A page of another type is an error: taken for a list, it would look like deleted branches."""
-    base = location.url.rstrip("/")
-    pair = sign_in(source)
-    headers = {"Git-Protocol": "version=2", "User-Agent": "git/headgate"}
-    if pair is not None:
-        headers["Authorization"] = "Basic " + base64.b64encode(":".join(pair).encode()).decode()
+    ask = _Question(session, location, source, prefixes)
+    known = advertisements.of(location)
     try:
         async with _time_limit(location):
-            first = await _body(
-                session, f"{base}/info/refs?service=git-upload-pack", headers, None, location=location, source=source
-            )
-            advertisement = read_advertisement(first)
-            if advertisement.version < 2:  # noqa: PLR2004 - the protocol's version
-                return _refs(advertisement.refs, prefixes, len(first))
-            question = ls_refs(["HEAD", *prefixes], advertisement)
-            headers |= {"Content-Type": _REQUEST, "Accept": _RESULT}
-            second = await _body(
-                session, f"{base}/git-upload-pack", headers, question, location=location, source=source
-            )
-            return _refs(read_ls_refs(second), prefixes, len(first) + len(second))
+            if known is not None and known.version >= _VERSION_2:
+                with contextlib.suppress(ValueError):  # no answer, perhaps for what we remember
+                    refs = await ask.for_refs(known)
+                    if refs.heads or refs.default_branch:
+                        return refs
+            advertisement, size = await ask.for_advertisement()
+            advertisements.keep(location, advertisement)
+            if advertisement.version < _VERSION_2:
+                return _refs(advertisement.refs, prefixes, size)
+            return await ask.for_refs(advertisement, size)
     except ValueError as error:
         raise api.Unavailable(mask(f"{shown(location.url)} gave no Git answer: {error}", source)) from None
     except aiohttp.ClientError as error:
         raise api.Unavailable(mask(f"{shown(location.url)} cannot be asked: {error}", source)) from None
+    except api.RateLimited:
+        raise
+    except api.ProviderError:
+        if known is not None:
+            advertisements.doubt(location)
+        raise
+
+
+class _Question:
+    """One question for refs: its two requests, of which the first is left out where its answer is known."""
+
+    def __init__(
+        self, session: aiohttp.ClientSession, location: Location, source: api.CloneSource, prefixes: Sequence[str]
+    ) -> None:
+        self._session, self._location, self._source, self._prefixes = session, location, source, prefixes
+        self._base = location.url.rstrip("/")
+        self._headers = {"Git-Protocol": "version=2", "User-Agent": "git/headgate"}
+        if (pair := sign_in(source)) is not None:
+            self._headers["Authorization"] = "Basic " + base64.b64encode(":".join(pair).encode()).decode()
+
+    async def for_advertisement(self) -> tuple[Advertisement, int]:
+        """What it speaks, and before version 2 all its refs; with the answer's size in bytes."""
+        answer = await self._body(f"{self._base}/info/refs?service=git-upload-pack", self._headers, None)
+        return read_advertisement(answer), len(answer)
+
+    async def for_refs(self, advertisement: Advertisement, size: int = 0) -> Refs:
+        """The refs; `size`: bytes that were read for them before."""
+        question = ls_refs(["HEAD", *self._prefixes], advertisement)
+        headers = self._headers | {"Content-Type": _REQUEST, "Accept": _RESULT}
+        answer = await self._body(f"{self._base}/git-upload-pack", headers, question)
+        return _refs(read_ls_refs(answer), self._prefixes, size + len(answer))
+
+    async def _body(self, url: str, headers: dict[str, str], question: bytes | None) -> bytes:
+        """The body of one answer of status 200 and the right type; anything else is raised."""
+        method = "POST" if question else "GET"
+        async with self._session.request(
+            method, URL(url, encoded=True), headers=headers, data=question, allow_redirects=False
+        ) as response:
+            _check_status(response, self._location, self._source)
+            expected = _RESULT if question else _ADVERTISEMENT
+            if response.content_type != expected:
+                raise ValueError(f"its type is {response.content_type}")
+            chunks: list[bytes] = []
+            size = 0
+            async for chunk in response.content.iter_any():
+                size += len(chunk)
+                if size > _MAX_BYTES:
+                    raise api.ProviderError(
+                        f"{shown(self._location.url)}: the list of refs is larger than {_MAX_BYTES} bytes"
+                    )
+                chunks.append(chunk)
+            return b"".join(chunks)
 
 
 @contextlib.asynccontextmanager
@@ -105,33 +164,6 @@ async def _time_limit(location: Location) -> AsyncIterator[None]:
             yield
     except TimeoutError:
         raise api.Unavailable(f"{shown(location.url)} did not answer within {_TIME_LIMIT:.0f} s") from None
-
-
-async def _body(
-    session: aiohttp.ClientSession,
-    url: str,
-    headers: dict[str, str],
-    question: bytes | None,
-    *,
-    location: Location,
-    source: api.CloneSource,
-) -> bytes:
-    """The body of one answer of status 200 and the right type; anything else is raised."""
-    async with session.request(
-        "POST" if question else "GET", URL(url, encoded=True), headers=headers, data=question, allow_redirects=False
-    ) as response:
-        _check_status(response, location, source)
-        expected = _RESULT if question else _ADVERTISEMENT
-        if response.content_type != expected:
-            raise ValueError(f"its type is {response.content_type}")
-        chunks: list[bytes] = []
-        size = 0
-        async for chunk in response.content.iter_any():
-            size += len(chunk)
-            if size > _MAX_BYTES:
-                raise api.ProviderError(f"{shown(location.url)}: the list of refs is larger than {_MAX_BYTES} bytes")
-            chunks.append(chunk)
-        return b"".join(chunks)
 
 
 def _check_status(response: aiohttp.ClientResponse, location: Location, source: api.CloneSource) -> None:
