@@ -233,3 +233,16 @@ def test_the_folder_is_made_and_closed_to_others(tmp_path):
     asyncio.run(go())
     assert (tmp_path / "a" / "b_1.log").stat().st_mode & 0o077 == 0
     assert Path(tmp_path / "a" / "b_1.idx").stat().st_mode & 0o077 == 0
+
+
+async def test_a_writer_whose_build_is_not_its_own_any_more_writes_nothing(logs):
+    """Lines, the rest of a line, our own words: none of it may stand in what another attempt writes."""
+    held = [True]
+    writer = logs.writer("b_1", redactor=Redactor(), limit=1000, held=lambda: held[0])
+    writer.write(1, b"ours\nhalf")
+    held[0] = False
+    writer.write(1, b" a line\nstale\n")
+    writer.say("headgate: stale")
+    writer.write(1, b"rest")
+    writer.close()
+    assert [line.text for line in logs.reader("b_1").lines_from(0)] == ["ours"]

@@ -13,7 +13,8 @@ import time
 import pytest
 
 from headgate import api
-from headgate.builds.processes import Processes, _Supervisor
+from headgate.builds.lease import Lease
+from headgate.builds.processes import Lapsed, Processes, _Supervisor
 
 ENVIRONMENT = {"PATH": "/usr/local/bin:/usr/bin:/bin"}
 
@@ -293,3 +294,63 @@ async def test_control_a_stopped_supervisor_that_nobody_wakes_ends_nothing(tmp_p
             assert not task.done()
             assert len(marked.pids()) == 3
             monkeypatch.setattr(_Supervisor, "_wake", wake)
+
+
+def lease_of(seconds):
+    return Lease(seconds, asked=time.monotonic())
+
+
+async def test_a_tree_ends_with_its_lease_while_its_host_stands_still(processes, tmp_path, marked):
+    """Nobody renews, and this process does nothing at all meanwhile: the supervisor ends the tree by itself."""
+    lease = lease_of(1.5)
+    task = asyncio.ensure_future(
+        run(processes, ESCAPE + "sleep 300", tmp_path, environment=marked.environment, lease=lease)
+    )
+    await marked.until(4)
+    while time.monotonic() < lease.until + 1 and marked.pids():
+        time.sleep(0.01)  # the event loop must not run
+    assert marked.pids() == []
+    with pytest.raises(Lapsed):
+        await task
+    assert await run(processes, "exit 3", tmp_path) == 3, "the supervisor serves on"
+
+
+async def test_control_without_a_lease_the_tree_outlives_its_host_standing_still(processes, tmp_path, marked):
+    lease = lease_of(0.5)
+    task = asyncio.ensure_future(run(processes, ESCAPE + "sleep 300", tmp_path, environment=marked.environment))
+    await marked.until(4)
+    time.sleep(max(0.0, lease.until - time.monotonic()) + 0.5)
+    assert len(marked.pids()) == 4
+    task.cancel()
+    with pytest.raises(asyncio.CancelledError):
+        await task
+
+
+async def test_a_renewed_lease_lets_the_tree_go_on(processes, tmp_path):
+    lease = lease_of(1.0)
+    task = asyncio.ensure_future(run(processes, "sleep 2; exit 4", tmp_path, lease=lease))
+    while not task.done():
+        lease.renewed(asked=time.monotonic())
+        await asyncio.sleep(0.2)
+    assert await task == 4
+
+
+async def test_nothing_is_started_when_the_lease_has_run_out(processes, tmp_path):
+    """A server that wakes between two steps."""
+    lease = Lease(1.0, asked=time.monotonic() - 2)
+    with pytest.raises(Lapsed):
+        await run(processes, "touch started", tmp_path, lease=lease)
+    assert list(tmp_path.iterdir()) == []
+    assert await run(processes, "exit 3", tmp_path) == 3, "the supervisor serves on"
+
+
+async def test_a_lost_lease_ends_the_tree_at_once(processes, tmp_path, marked):
+    """No grace: another may have the build already."""
+    lease = lease_of(1000)
+    script = "trap '' TERM; " + ESCAPE + "while :; do sleep 1; done"
+    task = asyncio.ensure_future(run(processes, script, tmp_path, environment=marked.environment, lease=lease))
+    await marked.until(4)
+    lease.lost()
+    await marked.until(0, seconds=2)
+    with pytest.raises(Lapsed):
+        await task

@@ -51,7 +51,7 @@ def test_control_the_standard_library_gives_up_on_that_tree(tmp_path, few_files)
 
 async def test_a_deep_tree_of_a_killed_server_does_not_stop_the_next_start(tmp_path):
     """It did: the worker removes leftovers before anything else, and its fault ended the server, at every start."""
-    folder = Folder(tmp_path / "workspaces", "b_1")
+    folder = Folder(tmp_path / "workspaces", "b_1", 1)
     folder.make(empty=True)
     nest(folder.work)
 

@@ -36,7 +36,7 @@ async def test_a_build_succeeds_and_tells(desk):
         ("s2", "succeeded", 0),
     ]
     assert all(step.started_at <= step.finished_at for step in build.steps)
-    assert desk.said(build_id) == ["one", "two", str(desk.folder / "data" / "workspaces" / build_id / "work")]
+    assert desk.said(build_id) == ["one", "two", str(desk.folder / "data" / "workspaces" / f"{build_id}-1" / "work")]
     assert await desk.news(build_id) == [("running", "running", None), ("finished", "finished", "succeeded")]
     assert [build.state for build in desk.changes] == [api.State.RUNNING, api.State.RUNNING, api.State.FINISHED]
     assert desk.metrics.value("headgate_builds_total", outcome="succeeded") == 1
@@ -119,7 +119,7 @@ async def test_a_waiting_build_is_cancelled_at_once(desk):
 
 
 async def test_a_cancellation_asked_elsewhere_is_noticed_by_the_lease(desk):
-    desk.lease = 0.3
+    desk.lease = 0.9
     build_id = await desk.plan("echo ready; sleep 300")
     async with desk.at_work():
         await desk.until_said(build_id, "ready")
@@ -130,7 +130,7 @@ async def test_a_cancellation_asked_elsewhere_is_noticed_by_the_lease(desk):
 
 async def test_a_fenced_build_ends_and_writes_nothing(desk, marked):
     """Somebody else took it: our tree ends, and what the other wrote stays."""
-    desk.lease = 0.3
+    desk.lease = 0.9
     build_id = await desk.plan("echo ready; " + ESCAPE + "sleep 300", environment=dict([marked.mark.split("=")]))
     async with desk.at_work():
         await desk.until_said(build_id, "ready")
@@ -142,7 +142,7 @@ async def test_a_fenced_build_ends_and_writes_nothing(desk, marked):
 
 
 async def test_a_lease_that_cannot_be_renewed_ends_the_build_before_it_runs_out(desk, marked, monkeypatch):
-    desk.lease = 0.6
+    desk.lease = 0.9
     build_id = await desk.plan("echo ready; sleep 300", environment=dict([marked.mark.split("=")]))
     async with desk.at_work() as worker:
         await desk.until_said(build_id, "ready")
@@ -156,7 +156,7 @@ async def test_a_lease_that_cannot_be_renewed_ends_the_build_before_it_runs_out(
 
 async def test_a_lease_keeper_that_breaks_ends_the_build(desk, marked, monkeypatch):
     """Whatever goes wrong while renewing, a build does not go on without a lease."""
-    desk.lease = 0.6
+    desk.lease = 0.9
     build_id = await desk.plan("echo ready; sleep 300", environment=dict([marked.mark.split("=")]))
     async with desk.at_work() as worker:
         await desk.until_said(build_id, "ready")

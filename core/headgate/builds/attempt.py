@@ -7,6 +7,7 @@ An attempt ends by itself, or is stopped: by its timeout, because somebody cance
 from __future__ import annotations
 
 import asyncio
+import time
 from collections.abc import Awaitable, Mapping, Sequence
 from typing import Any, Literal, TypeAlias
 
@@ -17,8 +18,9 @@ from headgate import api
 from headgate.builds.bench import BuildBench
 from headgate.builds.environment import environment
 from headgate.builds.equipment import Equipment
+from headgate.builds.lease import Lease
 from headgate.builds.log_writer import LogWriter
-from headgate.builds.processes import GRACE
+from headgate.builds.processes import GRACE, Lapsed
 from headgate.builds.queue import Assigned
 from headgate.builds.workspace import CheckedOut, Folder
 from headgate.routing.planning import password_binding
@@ -52,12 +54,14 @@ class _Fenced(api.QueueError):
 class Attempt:
     """One attempt. `run` is called once; `stop` at any time, by anybody on the event loop."""
 
-    def __init__(self, assigned: Assigned, equipment: Equipment) -> None:
+    def __init__(self, assigned: Assigned, equipment: Equipment, *, asked: float) -> None:
+        """`asked`: when the claim was asked for, in seconds of `time.monotonic`."""
         self.claimed = assigned.claimed
         self.build = assigned.claimed.build
         self._job = assigned.job
         self._with = equipment
-        self._folder = Folder(equipment.workspaces, self.build.id)
+        self._lease = Lease(equipment.lease, asked=asked)
+        self._folder = Folder(equipment.workspaces, self.build.id, self.claimed.fence)
         self._redactor = equipment.redactor.scoped()
         self._stopping: asyncio.Future[Stop] = asyncio.get_running_loop().create_future()
         self._stop: Stop | None = None
@@ -90,11 +94,14 @@ class Attempt:
         log: LogWriter | None = None
         result: api.Result | None = None
         try:
-            log = self._with.logs.writer(self.build.id, redactor=self._redactor, limit=self._with.log_limit)
+            log = self._writer()
             log.say(f"{self.build.label}, attempt {self.build.attempt}: {self.build.reason}")
             result = await self._outcome(log)
         except _Fenced as error:
+            self._lease.lost()
             self.stop("fenced", str(error))
+        except Lapsed as error:
+            self.stop("handed_back", str(error))
         except Exception as error:  # noqa: BLE001 - whatever we or a plugin did wrong, the build gets an end and a reason
             result = self._errored(error)
         finally:
@@ -103,6 +110,12 @@ class Attempt:
             _log.warning("build_fenced", reason=self._stop.reason)
             return
         await self._tell(result)
+
+    def _writer(self) -> LogWriter:
+        """The log, as long as the lease is held: what is said later might stand in another attempt's."""
+        return self._with.logs.writer(
+            self.build.id, redactor=self._redactor, limit=self._with.log_limit, held=lambda: self._lease.held
+        )
 
     async def _outcome(self, log: LogWriter) -> api.Result | None:
         """How it ended; `None`: it was stopped, and is to be handed back or is not ours."""
@@ -159,6 +172,7 @@ class Attempt:
         variables = await self._prepare(job, log)
         self._bench = BuildBench(
             own=self._folder.own,
+            lease=self._lease,
             log=log,
             steps=job.run.steps,
             processes=self._with.processes,
@@ -266,27 +280,28 @@ class Attempt:
             self.stop("fenced", f"the lease could not be renewed: {error!r}")
 
     async def _renew_for_ever(self) -> None:
-        loop = asyncio.get_running_loop()
         lease = self._with.lease
-        kept_until = loop.time() + lease
         while True:
             await asyncio.sleep(lease / 3)
-            asked = loop.time()
+            asked = time.monotonic()
             try:
-                answer = await self._with.queue.renew(self.claimed, lease)
-            except (Busy, StorageFull) as error:
-                if loop.time() > kept_until - lease / 3:
-                    self.stop("fenced", f"the lease could not be renewed: {error}")
+                # A disk that does not answer is no better than one that is full.
+                async with asyncio.timeout(max(self._lease.until - asked, lease / 3) - lease / 6):
+                    answer = await self._with.queue.renew(self.claimed, lease)
+            except (Busy, StorageFull, TimeoutError) as error:
+                if time.monotonic() > self._lease.until - lease / 3:
+                    self.stop("fenced", f"the lease could not be renewed: {str(error) or 'the disk does not answer'}")
                 continue
-            kept_until = asked + lease
+            if answer == "fenced":
+                self._lease.lost()
+                self.stop("fenced", "the lease was lost")
+                return
+            self._lease.renewed(asked=asked)
             if answer == "cancel":
                 # Whoever asked left the reason in the build.
                 async with self._with.database.reading() as connection:
                     build = await builds.get(connection, self.build.id)
                 self.stop("cancelled", build.reason if build else "cancelled")
-            elif answer == "fenced":
-                self.stop("fenced", "the lease was lost")
-                return
 
     # After it was stopped.
 
@@ -369,6 +384,8 @@ class Attempt:
         if build is None:
             _log.warning("build_fenced", reason="the lease was lost before the end was written")
         elif build.outcome is not None:
+            if not self._lease.held:  # it could not be said while another might have had the build
+                self._with.logs.say(build, redactor=self._redactor, limit=self._with.log_limit)
             self._with.metrics.build_finished(build.outcome)
             _log.info("build finished", build=build.label, outcome=str(build.outcome), reason=build.reason)
 

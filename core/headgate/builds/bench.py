@@ -7,6 +7,7 @@ from datetime import datetime
 from pathlib import Path
 
 from headgate import api
+from headgate.builds.lease import Lease
 from headgate.builds.log_writer import LogWriter
 from headgate.builds.processes import Processes
 from headgate.builds.sandbox import Sandbox
@@ -19,6 +20,7 @@ class BuildBench:
         self,
         *,
         own: Path,
+        lease: Lease,
         log: LogWriter,
         steps: Sequence[api.Step],
         processes: Processes,
@@ -28,6 +30,7 @@ class BuildBench:
     ) -> None:
         """`own`: the build's folder; `publish` raises `QueueError` when the build is no longer ours."""
         self._own = own
+        self._lease = lease
         self._log = log
         self._numbers = {step.name: number for number, step in enumerate(steps, 1)}
         self._processes = processes
@@ -82,6 +85,7 @@ class BuildBench:
                 directory=directory,
                 output=lambda data: self._log.write(number, data),
                 wrapped=chosen == "bubblewrap",
+                lease=self._lease,
             )
         finally:
             self._log.end(number)

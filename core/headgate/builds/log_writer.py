@@ -48,11 +48,21 @@ class _Stream:
 class LogWriter:
     """One build's log, made and used on the event loop. Every method may raise `OSError`: the disk is full or gone."""
 
-    def __init__(self, path: Path, *, masking: Callable[[], Masking], limit: int, closed: Callable[[], None]) -> None:
+    def __init__(
+        self,
+        path: Path,
+        *,
+        masking: Callable[[], Masking],
+        limit: int,
+        closed: Callable[[], None],
+        held: Callable[[], bool],
+    ) -> None:
         """`masking` makes one masker per step; `limit` in bytes; `closed` is called at the end.
 
-        An existing log (of an attempt before) is continued.
+        An existing log (of an attempt before) is continued. While `held()` says no, nothing is written: the log may
+        be that of another attempt by now.
         """
+        self._held = held
         self._masking = masking
         self._limit = limit
         self._closed = closed
@@ -167,6 +177,8 @@ class LogWriter:
 
     def _frame(self, step: int, body: bytes) -> None:
         """Write lines that fit. Many lines cost as little as one: this is where a noisy build spends our time."""
+        if not self._held():
+            return
         if not body.isascii():
             body = body.decode("utf-8", "replace").encode()
         if step not in (self._step, OURS):

@@ -7,6 +7,8 @@ import re
 from collections.abc import AsyncIterator, Awaitable, Callable
 from pathlib import Path
 
+import structlog
+
 from headgate import api
 from headgate.builds.log_format import LogLine, LogReader
 from headgate.builds.log_writer import LogWriter
@@ -16,6 +18,7 @@ _POLL = 0.5
 """Seconds between two looks at a log that another process writes, or that nobody writes yet."""
 
 _BATCH = 5_000
+_log = structlog.get_logger(__name__)
 _NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9_-]*")
 
 
@@ -27,16 +30,31 @@ class Logs:
         self._root = root
         self._open: dict[str, LogWriter] = {}
 
-    def writer(self, build_id: str, *, redactor: Redactor, limit: int) -> LogWriter:
-        """Begin the build's log, or go on with that of an attempt before; `limit` in bytes."""
+    def writer(
+        self, build_id: str, *, redactor: Redactor, limit: int, held: Callable[[], bool] = lambda: True
+    ) -> LogWriter:
+        """Begin the build's log, or go on with that of an attempt before; `limit` in bytes.
+
+        `held` says whether the build is still the writer's; what comes when it is not is dropped.
+        """
         writer = LogWriter(
             self._path(build_id),
             masking=redactor.stream,
             limit=limit,
             closed=lambda: self._forget(build_id),
+            held=held,
         )
         self._open[build_id] = writer
         return writer
+
+    def say(self, build: api.Build, *, redactor: Redactor, limit: int) -> None:
+        """What became of a build whose log nobody writes any more, as its last line."""
+        try:
+            log = self.writer(build.id, redactor=redactor, limit=limit)
+            log.say(f"headgate: {build.outcome or build.state}: {build.reason}")
+            log.close()
+        except OSError as error:
+            _log.error("log_not_written", build_id=build.id, error=str(error))
 
     def _forget(self, build_id: str) -> None:
         self._open.pop(build_id, None)

@@ -21,6 +21,7 @@ from types import TracebackType
 from typing import Any, Final, Self
 
 from headgate import api
+from headgate.builds.lease import Lease
 
 _LENGTH = struct.Struct(">I")
 _SUPERVISOR = Path(__file__).with_name("supervisor.py")
@@ -30,6 +31,10 @@ _LAST_OUTPUT = 2.0
 
 GRACE = 5.0
 """Seconds between SIGTERM and SIGKILL when a command is ended before its time."""
+
+
+class Lapsed(api.QueueError):
+    """The build's lease ran out, and its supervisor has ended the command or not started it."""
 
 
 class Processes:
@@ -62,13 +67,15 @@ class Processes:
         output: Callable[[bytes], None],
         wrapped: bool = False,
         grace: float = GRACE,
+        lease: Lease | None = None,
     ) -> int:
         """Run `argv` to its end: its exit code, negative for a signal.
 
         `output` is given what the command writes, both streams in one. Standard input is empty. When the
         command ends, what it left running is killed; when this call is cancelled, the tree gets SIGTERM,
         `grace` seconds, then SIGKILL, and only then `CancelledError` goes on. `wrapped`: the command is
-        bubblewrap. Raises `QueueError` when the command cannot be started or its supervisor was killed.
+        bubblewrap. Raises `QueueError` when the command cannot be started or its supervisor was killed, and
+        `Lapsed` when `lease` ran out: the tree is ended then, even while this process stands still.
         """
         supervisor = self._idle.pop() if self._idle else self._start()
         try:
@@ -78,7 +85,7 @@ class Processes:
                 "directory": str(directory),
                 "wrapped": wrapped,
             }
-            return await supervisor.run(order, output, grace)
+            return await supervisor.run(order, output, grace, lease)
         finally:
             if supervisor.usable and supervisor in self._all:
                 self._idle.append(supervisor)
@@ -115,7 +122,10 @@ class _Supervisor:
     def pid(self) -> int:
         return self._process.pid
 
-    async def run(self, order: dict[str, Any], output: Callable[[bytes], None], grace: float) -> int:
+    async def run(
+        self, order: dict[str, Any], output: Callable[[bytes], None], grace: float, lease: Lease | None
+    ) -> int:
+        order = {**order, "until": lease.until if lease else None}
         # Whatever stops this function half-way leaves the other end in an unknown state: it is thrown away.
         self.usable = False
         reading, writing = os.pipe()
@@ -128,15 +138,11 @@ class _Supervisor:
             answer = asyncio.ensure_future(self._answer())
             try:
                 first = await asyncio.shield(answer)
-                if "error" in first:
+                if "started" not in first:
                     self.usable = True
-                    raise api.QueueError(f"cannot start {order['argv'][0]}: {first['error']}")  # noqa: TRY301 - the handler below must see it
+                    raise _not_started(order, first)  # noqa: TRY301 - the handler below must see it
                 answer = asyncio.ensure_future(self._answer())
-                either: set[asyncio.Future[Any]] = {answer, reader.failed}
-                await asyncio.wait(either, return_when=asyncio.FIRST_COMPLETED)
-                if reader.failed.done():
-                    raise api.QueueError(f"the output cannot be kept: {reader.failed.result()}")  # noqa: TRY301 - likewise
-                last = answer.result()
+                last = await self._last(answer, reader, lease)
             except BaseException:
                 if not self.usable:
                     await _to_the_end(self._stop(answer, grace))
@@ -145,27 +151,51 @@ class _Supervisor:
         finally:
             reader.close()
         self.usable = not last["stuck"]
+        if last["lapsed"]:
+            raise _lapsed()
         return int(last["exit"])
+
+    async def _last(
+        self, answer: asyncio.Future[dict[str, Any]], reader: _Reader, lease: Lease | None
+    ) -> dict[str, Any]:
+        """Wait for the end of the command, and pass every renewal of its lease on meanwhile."""
+        with lease.followed(self._prolong) if lease else contextlib.nullcontext():
+            if lease:
+                self._prolong(lease.until)  # it may have been renewed since the order was written
+            either: set[asyncio.Future[Any]] = {answer, reader.failed}
+            await asyncio.wait(either, return_when=asyncio.FIRST_COMPLETED)
+        if reader.failed.done():
+            raise api.QueueError(f"the output cannot be kept: {reader.failed.result()}")
+        return answer.result()
+
+    def _prolong(self, until: float) -> None:
+        with contextlib.suppress(OSError):  # it is gone, or stands still: its lease runs out then
+            self._tell({"until": until})
 
     async def _stop(self, answer: asyncio.Future[dict[str, Any]], grace: float) -> None:
         """Have the tree ended; the output goes on being read meanwhile."""
         self._wake()
         with contextlib.suppress(OSError, api.QueueError):
-            await self._send({"end": grace}, None)
+            self._tell({"end": grace})
             last = await answer
             if "started" in last:
                 last = await self._answer()
             self.usable = not last.get("stuck", 1)
 
-    async def _send(self, message: dict[str, Any], descriptor: int | None) -> None:
-        raw = json.dumps(message).encode()
+    async def _send(self, order: dict[str, Any], output: int) -> None:
+        raw = json.dumps(order).encode()
         loop = asyncio.get_running_loop()
         try:
             # Four bytes always fit: nothing else is on its way to the supervisor.
-            socket.send_fds(self._channel, [_LENGTH.pack(len(raw))], [] if descriptor is None else [descriptor])
+            socket.send_fds(self._channel, [_LENGTH.pack(len(raw))], [output])
             await loop.sock_sendall(self._channel, raw)
         except OSError as error:
             raise _lost() from error
+
+    def _tell(self, message: dict[str, Any]) -> None:
+        """A small frame while the command runs, in one piece or not at all: they must not mix."""
+        raw = json.dumps(message).encode()
+        self._channel.send(_LENGTH.pack(len(raw)) + raw)
 
     async def _answer(self) -> dict[str, Any]:
         head = await self._exactly(_LENGTH.size)
@@ -246,6 +276,14 @@ async def _to_the_end(work: Any) -> None:
         with contextlib.suppress(asyncio.CancelledError):
             await asyncio.shield(task)
     task.result()
+
+
+def _not_started(order: dict[str, Any], answer: dict[str, Any]) -> api.QueueError:
+    return _lapsed() if answer["lapsed"] else api.QueueError(f"cannot start {order['argv'][0]}: {answer['error']}")
+
+
+def _lapsed() -> Lapsed:
+    return Lapsed("the server stood still for longer than the lease (worker.lease)")
 
 
 def _lost() -> api.QueueError:

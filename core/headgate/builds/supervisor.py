@@ -3,7 +3,8 @@
 The host starts it as `python -I -S supervisor.py FD` ahead of time and speaks to it over the socket FD: frames
 of four length bytes and JSON, the request carrying the output pipe beside it. It is a child subreaper, so a
 descendant that forks twice and leaves its session still becomes its child, and "no children left" (ECHILD) is
-proof that nothing is left. When the socket ends, the host has died, and the tree is killed at once.
+proof that nothing is left. When the socket ends, the host has died, and the tree is killed at once. So it is when
+the build's lease runs out: a host that stands still cannot say so, and another may have the build by then.
 
 It imports nothing but the standard library: it must start fast and never break with the host.
 """
@@ -59,10 +60,11 @@ def main(descriptor: int) -> None:
 
 def _serve(channel: socket.socket, libc: ctypes.CDLL, wakeup: int, order: dict[str, Any], output: int) -> bool:
     """Run one command to its end and say how it ended; false when the host is gone."""
+    until: float | None = order.get("until")
     try:
         pid = _start(libc, order, output)
     except OSError as error:
-        return send(channel, {"error": error.strerror or str(error)})
+        return send(channel, {"error": error.strerror or str(error), "lapsed": _over(until)})
     finally:
         os.close(output)
     if not send(channel, {"started": pid}):
@@ -73,8 +75,7 @@ def _serve(channel: socket.socket, libc: ctypes.CDLL, wakeup: int, order: dict[s
     code: int | None = None
     kill_at: float | None = None
     while True:
-        wait = None if kill_at is None else max(0.0, kill_at - time.monotonic())
-        ready = {fd for fd, _ in poll.poll(None if wait is None else wait * 1000 + 1)}
+        ready = {fd for fd, _ in poll.poll(_milliseconds_to(kill_at, until))}
         if wakeup in ready:
             _drain(wakeup)
         ended, childless = _reap(pid)
@@ -83,20 +84,35 @@ def _serve(channel: socket.socket, libc: ctypes.CDLL, wakeup: int, order: dict[s
             request = receive(channel)
             if request is None:
                 return False
-            if kill_at is None:
+            if "until" in request[0]:
+                until = float(request[0]["until"])
+            elif kill_at is None:
                 kill_at = time.monotonic() + float(request[0].get("end", 0))
                 # bubblewrap passes no signal on and would take everything with it: what it wraps is asked instead.
                 _signal_tree(signal.SIGTERM, spare=pid if order.get("wrapped") else None)
         # A normal end takes what the command left behind with it; a requested one gives the rest its grace.
-        overdue = kill_at is not None and time.monotonic() >= kill_at
-        if childless or overdue or (code is not None and kill_at is None):
+        lapsed = _over(until)
+        if childless or lapsed or _over(kill_at) or (code is not None and kill_at is None):
             killed, stuck = kill_tree(watched=pid)
+            lapsed = lapsed and code is None
             code = code if code is not None else killed
-            return send(channel, {"exit": -signal.SIGKILL if code is None else code, "stuck": stuck})
+            return send(channel, {"exit": -signal.SIGKILL if code is None else code, "stuck": stuck, "lapsed": lapsed})
+
+
+def _over(moment: float | None) -> bool:
+    return moment is not None and time.monotonic() >= moment
+
+
+def _milliseconds_to(*moments: float | None) -> float | None:
+    """How long `poll` may sleep, until the first of them that is one."""
+    first = min((moment for moment in moments if moment is not None), default=None)
+    return None if first is None else max(0.0, first - time.monotonic()) * 1000 + 1
 
 
 def _start(libc: ctypes.CDLL, order: dict[str, Any], output: int) -> int:
     """Fork and exec; an `OSError` of the child's set-up is raised here."""
+    if _over(order.get("until")):
+        raise OSError(0, "the build's lease has run out")
     reading, writing = os.pipe()
     keeper = os.getpid()
     pid = os.fork()

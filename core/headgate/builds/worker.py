@@ -7,6 +7,7 @@ what it held in an earlier life, and now and then what any worker lost.
 from __future__ import annotations
 
 import asyncio
+import time
 from collections.abc import Callable, Mapping, Sequence
 from datetime import datetime
 from pathlib import Path
@@ -173,19 +174,20 @@ class Worker:
         free = self._settings.slots - len(self._tasks)
         if free <= 0:
             return
+        asked = time.monotonic()
         try:
             assigned = await self._queue.claim(worker=self._name, lease=self._settings.lease, limit=free)
         except (Busy, StorageFull) as error:
             _log.warning("claim_failed", reason=str(error))
             return
         for one in assigned:
-            self._start(one, equipment)
+            self._start(one, equipment, asked)
 
-    def _start(self, assigned: Assigned, equipment: Equipment) -> None:
+    def _start(self, assigned: Assigned, equipment: Equipment, asked: float) -> None:
         build = assigned.claimed.build
         if build.started_at is not None:
             self._metrics.observe_queue_wait((build.started_at - build.queued_at).total_seconds())
-        attempt = Attempt(assigned, equipment)
+        attempt = Attempt(assigned, equipment, asked=asked)
         self._attempts[build.id] = attempt
         task = asyncio.create_task(attempt.run(), name=f"attempt at {build.id}")
         self._tasks.add(task)
@@ -221,15 +223,7 @@ class Worker:
             )
             if build.outcome is not None:
                 self._metrics.build_finished(build.outcome)
-            self._say(build)
-
-    def _say(self, build: api.Build) -> None:
-        try:
-            log = self._logs.writer(build.id, redactor=self._redactor, limit=self._settings.log_limit)
-            log.say(f"headgate: {build.outcome or build.state}: {build.reason}")
-            log.close()
-        except OSError as error:
-            _log.error("log_not_written", build_id=build.id, error=str(error))
+            self._logs.say(build, redactor=self._redactor, limit=self._settings.log_limit)
 
 
 def _with_interpreter(environment: Mapping[str, str]) -> dict[str, str]:

@@ -1,7 +1,7 @@
 """A build's own folder, and what has to get the repository into it; not git itself.
 
-`<data>/workspaces/<build>/` holds `work` (where the steps start), `home` and `tmp`. It is made for one attempt and
-removed after it.
+`<data>/workspaces/<build>-<fence>/` holds `work` (where the steps start), `home` and `tmp`. It is made for one
+attempt and removed after it; the fence is in its name so that a stale attempt cannot remove another's.
 """
 
 from __future__ import annotations
@@ -40,9 +40,9 @@ class Sources(Protocol):
 class Folder:
     """One attempt's folder."""
 
-    def __init__(self, root: Path, build_id: str) -> None:
+    def __init__(self, root: Path, build_id: str, fence: int) -> None:
         """`root`: the folder of all workspaces."""
-        self.own = root / build_id
+        self.own = root / f"{build_id}-{fence}"
         self.work = self.own / "work"
         self.home = self.own / "home"
         self.tmp = self.own / "tmp"
@@ -74,7 +74,7 @@ async def remove_leftovers(root: Path, running: Callable[[], Awaitable[Collectio
     seen = await asyncio.to_thread(_folders, root)
     kept = await running()
     for path in seen:
-        if path.name not in kept:
+        if path.name.partition("-")[0] not in kept:
             await asyncio.to_thread(remove, path)
 
 
