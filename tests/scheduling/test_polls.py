@@ -3,14 +3,17 @@
 from __future__ import annotations
 
 import asyncio
+import contextlib
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
 
+import msgspec
 import pytest
 from flow_parts import A, B, C, make_job
 
 from headgate import api
-from headgate.scheduling.polls import Poller
+from headgate.scheduling import learned
+from headgate.scheduling.polls import FEW, FIRST_ROUND, Poller
 from headgate.storage import builds, events, polls
 
 
@@ -47,8 +50,7 @@ def remote():
     return one
 
 
-@pytest.fixture
-async def poller(database, world, remote, log):
+def make_poller(database, world, remote, log):
     return Poller(
         database=database,
         flow=world.flow,
@@ -62,12 +64,44 @@ async def poller(database, world, remote, log):
     )
 
 
+@pytest.fixture
+async def poller(database, world, remote, log):
+    return make_poller(database, world, remote, log)
+
+
+@pytest.fixture
+def uses(database, monkeypatch):
+    """How often the database was read and written since the list was cleared."""
+    seen = []
+    reading, add = database.reading, database.writer.add
+
+    def read():
+        seen.append("read")
+        return reading()
+
+    async def write(batch, value):
+        seen.append("write")
+        return await add(batch, value)
+
+    monkeypatch.setattr(database, "reading", read)
+    monkeypatch.setattr(database.writer, "add", write)
+    return seen
+
+
 async def shas(database):
     async with database.reading() as connection:
         return [build.sha for build in reversed((await builds.page(connection, limit=100)).items)]
 
 
 POLLED = {"poll": {"every": 3600.0}}
+
+
+def polled(number):
+    """A job of a repository of its own."""
+    source = api.Source(connection="acme", repository=f"acme/r{number}")
+    return msgspec.structs.replace(make_job(f"j{number}", POLLED), source=source)
+
+
 EVERY_BRANCH = {"poll": {"every": 3600.0, "branches": ["**"]}}
 
 
@@ -226,3 +260,115 @@ async def test_a_due_poll_asks_by_itself_and_a_failing_one_goes_on(poller, world
     finally:
         poller.stop()
     assert any(event == "poll failed" for event, _ in log.lines)
+
+
+async def test_heads_that_stay_cost_no_look_at_the_database_and_one_write_for_all(
+    poller, world, remote, database, uses
+):
+    jobs = [polled(n) for n in range(20)]
+    world.use(*jobs)
+    remote.heads = {"refs/heads/main": A}
+    for _ in range(2):  # the first brings news, the second is compared with what is kept
+        for n in range(20):
+            await poller.ask("acme", f"acme/r{n}")
+    await poller.flush()
+    async with database.reading() as connection:
+        before = {state.repository: state.asked_at for state in await polls.all(connection)}
+    uses.clear()
+    for _ in range(3):
+        for n in range(20):
+            assert "nothing moved" in await poller.ask("acme", f"acme/r{n}")
+    assert uses == []
+    await poller.flush()
+    assert uses == ["write"]
+    async with database.reading() as connection:
+        after = {state.repository: state.asked_at for state in await polls.all(connection)}
+    assert all(after[repository] > moment for repository, moment in before.items())
+    uses.clear()
+    remote.heads = {"refs/heads/main": B}
+    assert "1 refs moved" in await poller.ask("acme", "acme/r7")
+    assert "read" in uses, "the control: what moved is compared and kept"
+
+
+async def test_what_is_no_news_is_written_by_itself_after_a_while(poller, world, remote, database, monkeypatch):
+    monkeypatch.setattr(learned, "TOGETHER", 0.01)
+    world.use(make_job("web", POLLED))
+    remote.heads = {"refs/heads/main": A}
+    await poller.ask("acme", "acme/web")
+
+    async def asked_at():
+        async with database.reading() as connection:
+            return (await polls.get(connection, "acme", "acme/web")).asked_at
+
+    before = await asked_at()
+    await poller.ask("acme", "acme/web")
+    async with asyncio.timeout(10):
+        while await asked_at() == before:
+            await asyncio.sleep(0.01)
+
+
+async def test_a_crash_before_the_late_write_loses_no_move_and_repeats_none(poller, world, remote, database, log):
+    world.use(make_job("web", EVERY_BRANCH))
+    remote.heads = {"refs/heads/main": A}
+    for _ in range(3):
+        await poller.ask("acme", "acme/web")
+    again = make_poller(database, world, remote, log)  # nothing was flushed
+    await again.ask("acme", "acme/web")
+    assert await shas(database) == [A]
+    remote.heads = {"refs/heads/main": B, "refs/heads/new": C}
+    await again.ask("acme", "acme/web")
+    assert sorted(await shas(database)) == [A, B, C]
+
+
+async def test_an_answer_that_could_not_be_kept_is_taken_up_when_it_is_told_again(
+    poller, world, remote, database, monkeypatch
+):
+    world.use(make_job("web", POLLED))
+    admit = world.flow.admit
+
+    async def broken(facts):
+        raise RuntimeError("not now")
+
+    for head, fails in ((A, False), (A, False), (B, True), (B, False)):
+        remote.heads = {"refs/heads/main": head}
+        monkeypatch.setattr(world.flow, "admit", broken if fails else admit)
+        with contextlib.suppress(RuntimeError):
+            await poller.ask("acme", "acme/web")
+    assert await shas(database) == [A, B]
+
+
+async def test_the_same_heads_under_another_question_are_compared_again(poller, world, remote, uses):
+    world.use(make_job("web", POLLED), make_job("pushed", {"push": {}}))
+    remote.heads = {"refs/heads/main": A}
+    poller._scheduler.start(paused=True)
+    poller.rebuild()
+    for _ in range(3):
+        await poller.ask("acme", "acme/web")
+    uses.clear()
+    await poller.ask("acme", "acme/web", "d_1")
+    assert "read" in uses
+    poller.stop()
+
+
+async def test_a_start_with_many_repositories_is_spread_and_keeps_the_rhythm_of_those_not_due(
+    poller, world, remote, database
+):
+    many = 500
+    world.use(*(polled(n) for n in range(many)))
+    poller._scheduler.start(paused=True)
+    poller.rebuild()
+    first = sorted(job.next_run_time.timestamp() for job in poller._scheduler.get_jobs())
+    assert len(first) == many
+    assert many / FIRST_ROUND * 0.9 < first[-1] - first[0] <= many / FIRST_ROUND
+    world.use()
+    poller.rebuild()
+    assert poller._scheduler.get_jobs() == []
+    asked = {("acme", f"acme/r{n}"): datetime.now(UTC) for n in range(many)}
+    world.use(*(polled(n) for n in range(many)))
+    poller.rebuild(asked)
+    for job in poller._scheduler.get_jobs():
+        assert (job.next_run_time - asked[tuple(job.args)]).total_seconds() == 3600.0
+    world.use(*(polled(n) for n in range(FEW)))
+    poller.rebuild()
+    assert len(poller._scheduler.get_jobs()) == FEW
+    poller.stop()

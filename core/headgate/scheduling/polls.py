@@ -17,6 +17,7 @@ from typing import Protocol
 
 import msgspec
 from apscheduler.schedulers.asyncio import AsyncIOScheduler
+from apscheduler.schedulers.base import STATE_RUNNING
 from apscheduler.triggers.cron import CronTrigger
 from apscheduler.triggers.interval import IntervalTrigger
 
@@ -28,16 +29,17 @@ from headgate.flow import Flow
 from headgate.routing.index import CompiledJob, Snapshot
 from headgate.routing.planning import Fact
 from headgate.scheduling.cron import resolve_cron
-from headgate.storage import polls, refs
+from headgate.scheduling.learned import Learned
+from headgate.storage import refs
 from headgate.storage.database import Database
 from headgate.storage.polls import PollState
 from headgate.telemetry.metrics import Metrics
 
 SOON = timedelta(seconds=1)
-"""How soon a repository is asked that never was; more of them spread over `FIRST_ROUND`."""
+"""How soon a repository is asked that never was, or not for too long; many of them are spread."""
 
-FIRST_ROUND = 10_000
-"""Milliseconds over which the first questions after a start are spread when there are many repositories."""
+FIRST_ROUND = 100
+"""Questions a second to which those of a start are spread, where the interval leaves that much time."""
 
 FEW = 50
 """Up to so many repositories are asked at once after a start."""
@@ -128,38 +130,43 @@ class Poller:
         self._scheduler = AsyncIOScheduler(timezone="UTC")
         self._timetables: dict[tuple[str, str], Timetable] = {}
         self._asking: dict[tuple[str, str], _Question] = {}
-        self._default_branches: dict[tuple[str, str], str] = {}
+        self._learned = Learned(database, log=log)
+        self._scheduled: dict[tuple[str, str], list[str]] = {}
 
     def default_branch(self, connection: str, key: str) -> str | None:
         """What the last answer said, for events that do not say it themselves."""
-        return self._default_branches.get((connection, key))
+        return self._learned.default_branch((connection, key))
 
     async def start(self) -> None:
         """Read what was learned, and start the timetable of the current snapshot."""
-        async with self._database.reading() as connection:
-            learned = {(state.connection, state.repository): state for state in await polls.all(connection)}
-        self._default_branches = {
-            place: state.default_branch for place, state in learned.items() if state.default_branch
-        }
+        learned = await self._learned.load()
         self._scheduler.start()
         self.rebuild({place: state.asked_at for place, state in learned.items()})
 
     def rebuild(self, asked: Mapping[tuple[str, str], datetime] | None = None) -> None:
         """Replace the timetable by that of the current snapshot; what stays the same keeps its next time."""
         wanted = {(one.connection, one.key): one for one in _timetables(self._snapshot())}
+        running = self._scheduler.state == STATE_RUNNING
+        if running:
+            self._scheduler.pause()  # else it looks at its whole timetable for every line that changes
         for place in [place for place in self._timetables if self._timetables[place] != wanted.get(place)]:
-            for job in self._scheduler.get_jobs():
-                if job.id.startswith(_job_id(place)):
-                    job.remove()
+            for job_id in self._scheduled.pop(place, ()):
+                self._scheduler.remove_job(job_id)
             del self._timetables[place]
         new = [one for place, one in wanted.items() if place not in self._timetables]
         for one in new:
-            self._schedule(one, (asked or {}).get((one.connection, one.key)), few=len(new) <= FEW)
+            self._schedule(one, (asked or {}).get((one.connection, one.key)), new=len(new))
             self._timetables[one.connection, one.key] = one
+        if running:
+            self._scheduler.resume()
 
     def stop(self) -> None:
         """Ask no more."""
         self._scheduler.shutdown(wait=False)
+
+    async def flush(self) -> None:
+        """Write what was learned and is not on disk yet."""
+        await self._learned.flush()
 
     async def ask(self, connection: str, key: str, delivery_id: str | None = None) -> str:
         """Ask one repository now and admit what moved; says in a sentence what came of it.
@@ -181,13 +188,14 @@ class Poller:
         task.add_done_callback(lambda _: self._asking.pop(place, None))
         return await asyncio.shield(task)
 
-    def _schedule(self, one: Timetable, asked: datetime | None, *, few: bool) -> None:
+    def _schedule(self, one: Timetable, asked: datetime | None, *, new: int) -> None:
+        """`new`: how many repositories come into the timetable together."""
         place, now = (one.connection, one.key), self._now()
         if one.every is not None:
-            spread = timedelta(0) if few else timedelta(milliseconds=_stable(place) % FIRST_ROUND)
-            due = asked + timedelta(seconds=one.every) if asked else now
+            soon = now + SOON + _spread(place, new, one.every)
+            due = asked + timedelta(seconds=one.every) if asked else soon
             every = IntervalTrigger(seconds=max(1, round(one.every)), jitter=int(one.every * self._jitter) or None)
-            self._add(place, "every", every, next_run_time=max(due, now + SOON) + spread)
+            self._add(place, "every", every, next_run_time=due if due > now + SOON else soon)
         for number, cron in enumerate(one.crons):
             try:
                 trigger = CronTrigger.from_crontab(resolve_cron(cron, seed=_stable(place)), "UTC")
@@ -206,11 +214,13 @@ class Poller:
     ) -> None:
         # APScheduler would drop a run that is a second late, and pile up those that wait: neither is wanted.
         options = {"next_run_time": next_run_time} if next_run_time else {}
+        job_id = f"{place[0]}\0{place[1]}\0{what}"
+        self._scheduled.setdefault(place, []).append(job_id)
         self._scheduler.add_job(
             self._tick,
             trigger,
             args=place,
-            id=_job_id(place) + what,
+            id=job_id,
             misfire_grace_time=None,
             coalesce=True,
             max_instances=1,
@@ -229,8 +239,7 @@ class Poller:
             return f"no job builds {key} of {connection}"
         timetable = self._timetables.get((connection, key)) if delivery_id is None else None
         timetable = timetable or _on_request(connection, key, jobs)
-        async with self._database.reading() as database:
-            learned = await polls.get(database, connection, key)
+        learned = await self._learned.of((connection, key))
         async with self._slots:
             started = time.perf_counter()
             try:
@@ -241,16 +250,27 @@ class Poller:
                 self._log.warning("poll not answered", connection=connection, repository=key, reason=str(error))
                 return f"{key} could not be asked: {error}"
             self._metrics.observe_poll(time.perf_counter() - started, succeeded=True)
-        moved = await self._admit(timetable, learned, answer, delivery_id)
+        moved = await self._admit_unless_told(timetable, learned, answer, delivery_id)
         await self._remember(timetable, learned, answer)
         return f"asked {key}: {moved} refs moved" if moved else f"asked {key}: nothing moved"
+
+    async def _admit_unless_told(
+        self, timetable: Timetable, learned: PollState | None, answer: RemoteRefs, delivery_id: str | None
+    ) -> int:
+        """How many refs moved; none, without a look at the database, when the last answer was the same."""
+        asked = ((timetable.connection, timetable.key), timetable.prefixes, answer.heads)
+        if self._learned.is_told_again(*asked):
+            return 0
+        self._learned.moved(asked[0])
+        moved = await self._admit(timetable, learned, answer, delivery_id)
+        if not moved:
+            self._learned.moved_nothing(*asked)
+        return moved
 
     async def _admit(
         self, timetable: Timetable, learned: PollState | None, answer: RemoteRefs, delivery_id: str | None
     ) -> int:
         """Every ref whose head is not what the last poll saw, as a push or tag of unknown author."""
-        if answer.default_branch:
-            self._default_branches[timetable.connection, timetable.key] = answer.default_branch
         async with self._database.reading() as connection:
             known = await refs.heads(connection, timetable.connection, timetable.key)
         covered = learned.prefixes if learned else ()
@@ -291,9 +311,12 @@ class Poller:
             # What was once looked at stays known: a ref that comes later is new, whatever is asked for then.
             prefixes = _widest({*state.prefixes, *timetable.prefixes})
             state = msgspec.structs.replace(
-                state, succeeded_at=now, default_branch=answer.default_branch, prefixes=prefixes
+                state,
+                succeeded_at=now,
+                default_branch=answer.default_branch or state.default_branch,
+                prefixes=prefixes,
             )
-        await self._database.writer.write(lambda connection: polls.put(connection, [state]))
+        await self._learned.keep(state)
 
 
 def _widest(prefixes: set[str]) -> tuple[str, ...]:
@@ -352,8 +375,11 @@ def _fact(
     )
 
 
-def _job_id(place: tuple[str, str]) -> str:
-    return f"{place[0]}\0{place[1]}\0"
+def _spread(place: tuple[str, str], new: int, every: float) -> timedelta:
+    """How long one of `new` repositories waits, so that a start is no storm; always the same for one repository."""
+    if new <= FEW:
+        return timedelta(0)
+    return timedelta(seconds=min(every, new / FIRST_ROUND) * (_stable(place) / 2**48))
 
 
 def _stable(place: tuple[str, str]) -> int:

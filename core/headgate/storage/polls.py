@@ -36,7 +36,10 @@ async def put(conn: AsyncConnection, states: Sequence[PollState]) -> None:
     """Keep them, each in place of the one before."""
     if states:
         rows = [{name: getattr(one, name) for name in PollState.__struct_fields__} for one in states]
-        await conn.execute(dialect.insert_or_update(polls), rows)
+        await conn.execute(_PUT, rows)
+
+
+_PUT = dialect.insert_or_update(polls)
 
 
 async def all(conn: AsyncConnection) -> tuple[PollState, ...]:  # noqa: A001 - reads as polls.all
