@@ -176,6 +176,7 @@ class Rooms:
                 tasks.create_task(self._watch_queue(), name="queue depth")
         finally:
             self._poller.stop()
+            await self._poller.flush()
 
     async def _check_git(self) -> None:
         try:
