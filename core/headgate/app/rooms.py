@@ -17,6 +17,7 @@ from headgate.api.errors import HeadgateError
 from headgate.api.providers import Provider
 from headgate.api.sealing import read_key_file
 from headgate.app.desk import Desk
+from headgate.app.disks import Disks
 from headgate.app.jobs import JobFiles
 from headgate.app.opening import OpenKinds
 from headgate.app.reload import Reload
@@ -71,6 +72,10 @@ class Rooms:
         self._health, self._metrics, self._database = health, metrics, database
         self._normalise = {name: kind.normalise for name, kind in plugins.kinds.providers.items()}
         self._changes = BuildChanges()
+        folders = {"the database": database.file.parent} | {
+            name: settings.data / name for name in ("logs", "workspaces", "mirrors")
+        }
+        self._disks = Disks(database=database, health=health, folders=folders)
         self._sources = sources = Sources(opened.connections, settings=settings, metrics=metrics, http=http)
         key = read_key_file(settings.data / "parameters.key", create=True)
         logs = Logs(settings.data / "logs")
@@ -171,7 +176,7 @@ class Rooms:
         self._health.set("worker", "ok")
         try:
             async with asyncio.TaskGroup() as tasks:
-                for work in (self._inbox, self._worker, self._outbox, self._reload, self._sources):
+                for work in (self._inbox, self._worker, self._outbox, self._reload, self._sources, self._disks):
                     tasks.create_task(work.run(), name=type(work).__name__)
                 tasks.create_task(self._watch_queue(), name="queue depth")
         finally:

@@ -26,6 +26,7 @@ from headgate.builds.workspace import CheckedOut, Folder
 from headgate.routing.planning import password_binding
 from headgate.storage import builds, events
 from headgate.storage.errors import Busy, StorageFull
+from headgate.telemetry.disks import is_full
 from headgate.telemetry.logs import log_context
 
 ALWAYS_SECONDS = 60.0
@@ -124,7 +125,7 @@ class Attempt:
         seconds = self._job.run.timeout
         stop, result = await self._race(self._all(self._job, log, seconds), seconds)
         if stop is None:
-            return result
+            return result and self._unless_full(result)
         log.say(f"headgate: {stop.reason}")
         if stop.kind in ("fenced", "handed_back"):
             return None
@@ -135,6 +136,13 @@ class Attempt:
             return None
         outcome = api.Outcome.CANCELLED if stop.kind == "cancelled" else api.Outcome.TIMED_OUT
         return self._result(outcome, stop.reason, self._job)
+
+    def _unless_full(self, result: api.Result) -> api.Result:
+        """A step that fails on a full disk has said nothing about the commit: then it was us."""
+        if result.outcome is not api.Outcome.FAILED or not is_full(self._folder.own):
+            return result
+        reason = f"no space is left on the disk of the workspaces ({self._folder.own.parent}): {result.reason}"
+        return msgspec.structs.replace(result, outcome=api.Outcome.ERRORED, reason=reason)
 
     async def _race(self, work: asyncio.Task[api.Result], seconds: float) -> tuple[Stop | None, api.Result | None]:
         """Wait for the work, a stop or the time, whichever is first; what was cut short has ended when this returns."""

@@ -188,7 +188,11 @@ class LogWriter:
             self._mark(MARK)
         prefix = b"%d\t%d\t" % (self._base + (time.monotonic() - self._began) * 1000, step)
         framed = prefix + body[:-1].replace(b"\n", b"\n" + prefix) + b"\n"
-        self._put(self._log, framed)
+        try:
+            self._put(self._log, framed)
+        except OSError:
+            os.ftruncate(self._log, self._size)  # half a line would be glued to whatever fits later
+            raise
         self._size += len(framed)
         self._lines += body.count(b"\n")
         self._wake()
@@ -199,8 +203,11 @@ class LogWriter:
 
     @staticmethod
     def _put(descriptor: int, data: bytes) -> None:
-        while data:
-            data = data[os.write(descriptor, data) :]
+        try:
+            while data:
+                data = data[os.write(descriptor, data) :]
+        except OSError as error:  # whoever reads this sees no file name, and must know which disk to look at
+            raise OSError(error.errno, f"the build's log cannot be written: {error.strerror}") from error
 
     def _wake(self) -> None:
         for future in self._followers:

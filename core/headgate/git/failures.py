@@ -22,6 +22,7 @@ class Damaged(api.ProviderError):
 _MEANINGS: Sequence[tuple[re.Pattern[str], type[api.ProviderError] | None, str]] = tuple(
     (re.compile(pattern, re.IGNORECASE), kind, hint)
     for pattern, kind, hint in (
+        (r"no space left on device|disk quota exceeded", api.ProviderError, "make room on our own disk"),
         (r"returned error: 429", None, ""),
         (r"returned error: 30\d|redirect", api.Refused, "the URL redirects; configure the address it leads to"),
         (r"host key verification failed|no .* host key is known", api.Refused, "check the credential's known_hosts"),

@@ -34,6 +34,10 @@ class Database:
         self._readers = readers
         self._on_fatal = on_fatal
 
+    async def probe(self) -> None:
+        """Write something that changes nothing, to learn whether anything can be written; raises as the writer does."""
+        await self.writer.write(lambda connection: connection.exec_driver_sql(_PROBE))
+
     def evidence(self) -> Sequence[Path]:
         """Damaged write-ahead logs that were kept until somebody has looked at them."""
         return damage.evidence(self.file)
@@ -52,6 +56,9 @@ class Database:
             if dialect.broken(error):
                 self._on_fatal(error)
             raise
+
+
+_PROBE = "UPDATE alembic_version SET version_num = version_num"
 
 
 def open_database(url: str, *, on_fatal: Callable[[BaseException], None]) -> AbstractAsyncContextManager[Database]:

@@ -20,7 +20,7 @@ import structlog
 from sqlalchemy.ext.asyncio import AsyncConnection
 
 from headgate.storage import dialect
-from headgate.storage.errors import Busy, StorageClosed, StorageError, StorageFailed
+from headgate.storage.errors import Busy, StorageClosed, StorageError, StorageFailed, StorageFull
 
 T = TypeVar("T")
 V = TypeVar("V")
@@ -80,6 +80,8 @@ class Writer:
         self._closing = False
         self._failure: BaseException | None = None
         self._next_checkpoint = 0.0
+        self.full = False
+        """Set when the disk was too full for a group; whoever watches it may take it back."""
 
     @property
     def waiting(self) -> int:
@@ -167,6 +169,7 @@ class Writer:
 
     async def _give_up(self, group: _Call, error: Exception) -> None:
         kind = dialect.trouble(error) or StorageFailed  # an error nobody knows is no reason to go on acknowledging
+        self.full = self.full or kind is StorageFull
         if kind is not StorageFailed:
             try:
                 await self._connection.rollback()
