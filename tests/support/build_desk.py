@@ -71,6 +71,7 @@ class Desk:
             )
         }
         self.stores = {}
+        self.notifiers = {"told": Told()}
         self.sources = None
         self.slots = 2
         self.lease = 30.0
@@ -82,7 +83,7 @@ class Desk:
             sources=self.sources,
             secrets=Secrets(self.stores, self.redactor),
             redactor=self.redactor,
-            notifiers={"told": Told()},
+            notifiers=self.notifiers,
             unseal=lambda sealed, bound_to: f"{sealed}@{bound_to}",
             settings=WorkerSettings(slots=self.slots, lease=self.lease, log_limit=1_000_000),
             data=self.folder / "data",

@@ -8,8 +8,8 @@ from __future__ import annotations
 
 import asyncio
 import time
-from collections.abc import Awaitable, Mapping, Sequence
-from typing import Any, Literal, TypeAlias
+from collections.abc import Awaitable, Sequence
+from typing import Any, Literal
 
 import msgspec
 import structlog
@@ -22,6 +22,7 @@ from headgate.builds.lease import Lease
 from headgate.builds.log_writer import LogWriter
 from headgate.builds.processes import GRACE, Lapsed
 from headgate.builds.queue import Assigned
+from headgate.builds.stop import Stop, StopKind
 from headgate.builds.workspace import CheckedOut, Folder
 from headgate.routing.planning import password_binding
 from headgate.storage import builds, events
@@ -36,16 +37,6 @@ _PATIENCE = GRACE + 15.0
 """Seconds an executor may take to end when its task was cancelled."""
 
 _log = structlog.get_logger(__name__)
-
-StopKind: TypeAlias = Literal["timed_out", "cancelled", "handed_back", "fenced"]
-_RANK: Mapping[StopKind, int] = {"timed_out": 0, "cancelled": 1, "handed_back": 2, "fenced": 3}
-
-
-class Stop(msgspec.Struct, frozen=True, kw_only=True):
-    """Why an attempt ends before its time."""
-
-    kind: StopKind
-    reason: str
 
 
 class _Fenced(api.QueueError):
@@ -62,6 +53,7 @@ class Attempt:
         self._job = assigned.job
         self._with = equipment
         self._lease = Lease(equipment.lease, asked=asked)
+        self._lapsed = False
         self._folder = Folder(equipment.workspaces, self.build.id, self.claimed.fence)
         self._redactor = equipment.redactor.scoped()
         self._stopping: asyncio.Future[Stop] = asyncio.get_running_loop().create_future()
@@ -72,8 +64,9 @@ class Attempt:
 
     def stop(self, kind: StopKind, reason: str) -> None:
         """End it soon. A stronger stop overtakes a weaker one; an equal or weaker one changes nothing."""
-        if self._stop is None or _RANK[kind] > _RANK[self._stop.kind]:
-            self._stop = Stop(kind=kind, reason=reason)
+        stop = Stop(kind=kind, reason=reason)
+        if stop.outranks(self._stop):
+            self._stop = stop
             if not self._stopping.done():
                 self._stopping.set_result(self._stop)
 
@@ -102,6 +95,7 @@ class Attempt:
             self._lease.lost()
             self.stop("fenced", str(error))
         except Lapsed as error:
+            self._lapsed = True
             self.stop("handed_back", str(error))
         except Exception as error:  # noqa: BLE001 - whatever we or a plugin did wrong, the build gets an end and a reason
             result = self._errored(error)
@@ -392,7 +386,7 @@ class Attempt:
         if build is None:
             _log.warning("build_fenced", reason="the lease was lost before the end was written")
         elif build.outcome is not None:
-            if not self._lease.held:  # it could not be said while another might have had the build
+            if self._lapsed or not self._lease.held:  # not said while another might have had the build
                 self._with.logs.say(build, redactor=self._redactor, limit=self._with.log_limit)
             self._with.metrics.build_finished(build.outcome)
             _log.info("build finished", build=build.label, outcome=str(build.outcome), reason=build.reason)

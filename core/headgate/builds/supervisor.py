@@ -33,6 +33,9 @@ _OOM_SCORE = b"500"
 _PATIENCE = 10.0
 """Seconds until killed processes that do not go (a dead disk, another user's) are reported as stuck."""
 
+_LONGEST_SLEEP = 3600.0
+"""Seconds; `poll` fails when asked for more than three weeks, and a lease may be as long as an admin likes."""
+
 _DEFAULTED = (signal.SIGPIPE, signal.SIGTERM, signal.SIGINT, signal.SIGHUP, signal.SIGCHLD, signal.SIGXFSZ)
 
 
@@ -106,7 +109,7 @@ def _over(moment: float | None) -> bool:
 def _milliseconds_to(*moments: float | None) -> float | None:
     """How long `poll` may sleep, until the first of them that is one."""
     first = min((moment for moment in moments if moment is not None), default=None)
-    return None if first is None else max(0.0, first - time.monotonic()) * 1000 + 1
+    return None if first is None else min(max(0.0, first - time.monotonic()), _LONGEST_SLEEP) * 1000 + 1
 
 
 def _start(libc: ctypes.CDLL, order: dict[str, Any], output: int) -> int:
