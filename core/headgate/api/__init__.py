@@ -5,7 +5,7 @@ from headgate import api
 ```
 
 A name not in `__all__` is private. Test classes for plugin authors live in `headgate.api.testing`, which
-imports pytest and is therefore not imported here.
+imports pytest and is therefore not imported here; nor is `headgate.api.client`, which imports aiohttp.
 """
 
 from __future__ import annotations
@@ -81,7 +81,7 @@ from headgate.api.hookspecs import (
     hookimpl,
     hookspec,
 )
-from headgate.api.host import Host, Logger
+from headgate.api.host import CallMetrics, Host, Logger
 from headgate.api.jobs import Block, Checkout, Job, ParameterDefinition, ParameterType, QueueRules, Run, Source, Step
 from headgate.api.kinds import (
     EMPTY_SCHEMA,
@@ -145,6 +145,7 @@ __all__ = [
     "Block",
     "Build",
     "BuildFinished",
+    "CallMetrics",
     "ChangeAction",
     "ChangeRequest",
     "ChangeSource",

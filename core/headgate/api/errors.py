@@ -97,6 +97,11 @@ class ProviderError(HeadgateError):
 class Refused(ProviderError):
     """The credential is not accepted, or lacks a permission; the message names it where known."""
 
+    def __init__(self, message: str, *, missing: tuple[str, ...] = ()) -> None:
+        """`missing`: scopes or permissions, in the provider's own words, of which it says that they are needed."""
+        self.missing = missing
+        super().__init__(message)
+
 
 class NotFound(ProviderError):
     """No such repository, ref or change, or the credential may not see it."""

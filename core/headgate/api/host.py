@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any, Protocol, TypeVar
 if TYPE_CHECKING:
     import aiohttp
 
-    from headgate.api.credentials import Credential
+    from headgate.api.credentials import Credential, Secret
 
 T = TypeVar("T")
 
@@ -30,6 +30,19 @@ class Logger(Protocol):
         """Something an admin must look at."""
 
 
+class CallMetrics(Protocol):
+    """Counts requests to a provider's API; whose they are is known already. Methods are cheap and never raise."""
+
+    def observe_call(self, seconds: float, *, status: str) -> None:
+        """One request. `status`: `2xx` to `5xx`, or `none` when no usable answer came."""
+
+    def call_retried(self) -> None:
+        """A request is made again."""
+
+    def rate_limit_waited(self, seconds: float) -> None:
+        """A request waits so long for a rate limit to end."""
+
+
 class Host(Protocol):
     """What the core does for one plugin; each plugin has its own."""
 
@@ -43,7 +56,14 @@ class Host(Protocol):
 
     @property
     def http(self) -> aiohttp.ClientSession:
-        """The shared HTTP client: pooled, time-limited, never following redirects to other hosts."""
+        """The shared HTTP client: pooled, time-limited, never connecting to metadata services.
+
+        Providers do not use it by hand: `headgate.api.client` is built on it, and keeps credentials where they belong.
+        """
+
+    @property
+    def metrics(self) -> CallMetrics:
+        """Where calls of this plugin object are counted; `headgate.api.client` does it."""
 
     def now(self) -> datetime:
         """Aware UTC. Use it instead of the clock, so that tests can turn it."""
@@ -54,6 +74,12 @@ class Host(Protocol):
         `for_host` is the host the secret is about to travel to; `None` when it stays here (to verify a
         signature). Raises `CredentialError` when it is missing or not bound to that host.
         """
+
+    def mask(self, *secrets: Secret) -> None:
+        """From now on mask these wherever they turn up. What `secret` gave is masked already; derived tokens are not."""
+
+    def masked(self, text: str) -> str:
+        """`text` with `***` for every secret known so far, for messages that repeat what another side said."""
 
     async def blocking(self, call: Callable[[], T]) -> T:
         """Run `call` in a bounded thread pool; for libraries that know no asyncio."""

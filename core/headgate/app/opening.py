@@ -13,10 +13,10 @@ from typing import Any, Literal, Protocol, Self, TypeAlias, TypeVar
 import aiohttp
 import structlog
 
-from headgate.api.credentials import Credential, CredentialStore
+from headgate.api.credentials import Credential, CredentialStore, Secret
 from headgate.api.errors import HeadgateError
 from headgate.api.executors import Executor
-from headgate.api.host import Host, Logger
+from headgate.api.host import CallMetrics, Host, Logger
 from headgate.api.kinds import Open, ProviderKind
 from headgate.api.notifiers import Notifier
 from headgate.api.providers import Provider
@@ -24,6 +24,7 @@ from headgate.config.settings import ConnectionSettings, Settings
 from headgate.credentials.redaction import Redactor
 from headgate.credentials.references import Secrets
 from headgate.plugins import LoadedPlugins
+from headgate.telemetry.metrics import Metrics
 from headgate.web.ports import Connection
 
 OPEN_WITHIN = 30.0
@@ -56,6 +57,7 @@ class PluginsHost:
         http: aiohttp.ClientSession,
         threads: ThreadPoolExecutor,
         now: Callable[[], datetime],
+        metrics: CallMetrics,
     ) -> None:
         """`name`: as configured; `plugin`: whose code it is, for the log."""
         self._name = name
@@ -64,6 +66,7 @@ class PluginsHost:
         self._http = http
         self._threads = threads
         self.now = now
+        self._metrics = metrics
 
     @property
     def name(self) -> str:
@@ -80,9 +83,23 @@ class PluginsHost:
         """The shared client."""
         return self._http
 
+    @property
+    def metrics(self) -> CallMetrics:
+        """Those of its calls."""
+        return self._metrics
+
     async def secret(self, reference: str, *, for_host: str | None = None) -> Credential:
         """See `headgate.api.Host`."""
         return await self._secrets.resolve(reference, for_host=for_host)
+
+    def mask(self, *secrets: Secret) -> None:
+        """See `headgate.api.Host`."""
+        for secret in secrets:
+            self._secrets.redactor.add(secret.reveal())
+
+    def masked(self, text: str) -> str:
+        """See `headgate.api.Host`."""
+        return self._secrets.redactor.redact(text)
 
     async def blocking(self, call: Callable[[], T]) -> T:
         """See `headgate.api.Host`."""
@@ -96,12 +113,19 @@ class OpenKinds:
     """
 
     def __init__(
-        self, plugins: LoadedPlugins, *, redactor: Redactor, http: aiohttp.ClientSession, now: Callable[[], datetime]
+        self,
+        plugins: LoadedPlugins,
+        *,
+        redactor: Redactor,
+        http: aiohttp.ClientSession,
+        now: Callable[[], datetime],
+        metrics: Metrics,
     ) -> None:
         """Nothing is open yet. Use as an async context manager, and `reopen` inside it."""
         self._plugins = plugins
         self._http = http
         self._now = now
+        self._metrics = metrics
         self._threads = ThreadPoolExecutor(max_workers=PLUGIN_THREADS, thread_name_prefix="plugin")
         self._stack = AsyncExitStack()
         self._stores: dict[str, CredentialStore] = {}
@@ -126,7 +150,7 @@ class OpenKinds:
             stores: dict[str, CredentialStore] = {}
             secrets = Secrets(stores, self.secrets.redactor)
             host = partial(PluginsHost, secrets=secrets, http=self._http, threads=self._threads, now=self._now)
-            door = _Door(stack, self._plugins, host=host, problems=dict(settings.unavailable))
+            door = _Door(stack, self._plugins, host=host, metrics=self._metrics, problems=dict(settings.unavailable))
             kinds = self._plugins.kinds
             # The stores first, because the others ask for secrets while they open.
             stores.update(
@@ -152,11 +176,18 @@ class _Door:
     """Opens one thing after another on one exit stack, and keeps why the others stayed closed."""
 
     def __init__(
-        self, stack: AsyncExitStack, plugins: LoadedPlugins, *, host: Callable[..., Host], problems: dict[str, str]
+        self,
+        stack: AsyncExitStack,
+        plugins: LoadedPlugins,
+        *,
+        host: Callable[..., Host],
+        metrics: Metrics,
+        problems: dict[str, str],
     ) -> None:
         self._stack = stack
         self._plugins = plugins
         self._host = host
+        self._metrics = metrics
         self.problems = problems
 
     async def enter_all(
@@ -188,7 +219,7 @@ class _Door:
     ) -> Opened | None:
         """The open object, or `None` and a reason under `place`."""
         origin = self._plugins.origins[key]
-        host = self._host(name=name, plugin=origin.name)
+        host = self._host(name=name, plugin=origin.name, metrics=self._metrics.calls.of(kind=key[1], name=name))
         try:
             async with asyncio.timeout(OPEN_WITHIN):
                 return await self._stack.enter_async_context(kind.open(block, host))

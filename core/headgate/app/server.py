@@ -16,6 +16,7 @@ import aiohttp
 import structlog
 from msgspec.structs import replace
 
+from headgate.api.client import shared_socket
 from headgate.app.jobs import JobFiles
 from headgate.app.opening import OpenKinds
 from headgate.app.reload import report_closed
@@ -97,7 +98,9 @@ async def running(
         database = await _open_database(settings, stack)
         health.set("database", "ok")
         http = await stack.enter_async_context(_http_client())
-        opened = await stack.enter_async_context(OpenKinds(plugins, redactor=redactor, http=http, now=_now))
+        opened = await stack.enter_async_context(
+            OpenKinds(plugins, redactor=redactor, http=http, now=_now, metrics=metrics)
+        )
         await opened.reopen(settings)
         report_closed(opened, health)
         jobs = JobFiles(settings, plugins.kinds, metrics=metrics, health=health)
@@ -177,6 +180,7 @@ def _exit_at_once(error: BaseException) -> None:
 
 def _http_client() -> aiohttp.ClientSession:
     return aiohttp.ClientSession(
+        connector=aiohttp.TCPConnector(socket_factory=shared_socket),
         timeout=aiohttp.ClientTimeout(total=HTTP_SECONDS),
         cookie_jar=aiohttp.DummyCookieJar(),
         headers={"User-Agent": f"headgate/{version('headgate')}"},

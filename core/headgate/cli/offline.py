@@ -7,7 +7,7 @@ from collections.abc import Callable
 from datetime import UTC, datetime
 from typing import TYPE_CHECKING, TypeVar
 
-from headgate.api import Credential, CredentialError, Logger, PluginError
+from headgate.api import CallMetrics, Credential, CredentialError, Logger, PluginError, Secret
 
 if TYPE_CHECKING:
     import aiohttp
@@ -41,6 +41,11 @@ class OfflineHost:
         """None here: a store that needs the network says so through the server."""
         raise PluginError("it needs HTTP, which a command does not give it", plugin=self._name)
 
+    @property
+    def metrics(self) -> CallMetrics:
+        """None: without HTTP there is nothing to count."""
+        raise PluginError("it counts calls, which a command does not let it make", plugin=self._name)
+
     def now(self) -> datetime:
         """Aware UTC."""
         return datetime.now(UTC)
@@ -48,6 +53,13 @@ class OfflineHost:
     async def secret(self, reference: str, *, for_host: str | None = None) -> Credential:  # noqa: ARG002 - the protocol's
         """Always `CredentialError`: a store cannot be opened with a secret from a store."""
         raise CredentialError(f"{reference} cannot be looked up while the stores themselves are opened")
+
+    def mask(self, *secrets: Secret) -> None:
+        """Nothing: a command that opens a store shows none of its secrets."""
+
+    def masked(self, text: str) -> str:
+        """`text`."""
+        return text
 
     async def blocking(self, call: Callable[[], T]) -> T:
         """Run `call` in a thread."""

@@ -18,7 +18,7 @@ import aiohttp
 from yarl import URL
 
 from headgate import api
-from headgate_plugins.webhook_notifier.guard import AddressRefused, guarded_socket
+from headgate.api.client import AddressRefused, guarded_socket
 from headgate_plugins.webhook_notifier.message import body_of
 
 HEADGATE_API = 1
@@ -188,9 +188,10 @@ def _retry_at(text: str | None, now: datetime) -> datetime | None:
 async def open_notifier(config: Mapping[str, Any], host: api.Host) -> AsyncIterator[WebhookNotifier]:
     """A session whose sockets pass the guard; the shared client has none."""
     total = min(float(config.get("timeout", _DEFAULT_TIMEOUT)), _LONGEST_TIMEOUT)
-    connector = aiohttp.TCPConnector(
-        limit_per_host=4, socket_factory=guarded_socket(allow_private=bool(config.get("allow_private", False)))
+    guard = guarded_socket(
+        allow_private=bool(config.get("allow_private", False)), opened_by="notifiers.webhook.allow_private"
     )
+    connector = aiohttp.TCPConnector(limit_per_host=4, socket_factory=guard)
     async with aiohttp.ClientSession(
         connector=connector,
         cookie_jar=aiohttp.DummyCookieJar(),

@@ -9,8 +9,8 @@ from typing import Any
 import pytest
 
 from headgate.api import Refused, Unavailable
+from headgate.api.client import AddressRefused, address_refusal, guarded_socket
 from headgate_plugins import webhook_notifier
-from headgate_plugins.webhook_notifier.guard import AddressRefused, guarded_socket, refusal
 
 PUBLIC = ["8.8.8.8", "1.1.1.1", "140.82.121.4", "2606:4700::1111", "64:ff9b::808:808", "::ffff:8.8.8.8"]
 PRIVATE = ["127.0.0.1", "127.8.8.8", "10.0.0.1", "172.16.0.1", "192.168.1.1", "::1", "fd12::1", "100.64.0.1",
@@ -22,13 +22,13 @@ NEVER = ["169.254.169.254", "169.254.0.1", "fe80::1", "fe80::1%eth0", "0.0.0.0",
 
 @pytest.mark.parametrize("address", PUBLIC)
 def test_public_addresses_pass(address: str) -> None:
-    assert refusal(address, allow_private=False) is None
+    assert address_refusal(address, allow_private=False) is None
 
 
 @pytest.mark.parametrize("address", PRIVATE)
 def test_private_addresses_pass_only_when_the_admin_says_so(address: str) -> None:
-    assert "private" in refusal(address, allow_private=False)
-    assert refusal(address, allow_private=True) is None
+    assert "private" in address_refusal(address, allow_private=False)
+    assert address_refusal(address, allow_private=True) is None
 
 
 def test_control_the_standard_library_takes_site_local_addresses_for_public() -> None:
@@ -37,8 +37,8 @@ def test_control_the_standard_library_takes_site_local_addresses_for_public() ->
 
 @pytest.mark.parametrize("address", NEVER)
 def test_metadata_and_addresses_of_no_machine_never_pass(address: str) -> None:
-    assert refusal(address, allow_private=False)
-    assert refusal(address, allow_private=True)
+    assert address_refusal(address, allow_private=False)
+    assert address_refusal(address, allow_private=True)
 
 
 def test_the_socket_of_a_refused_address_is_never_made() -> None:
@@ -61,7 +61,7 @@ async def test_control_without_the_guard_the_same_request_arrives(
     opened: Any, receiver: Any, news: Any, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """Negative control."""
-    monkeypatch.setattr(webhook_notifier, "guarded_socket", lambda *, allow_private: None)
+    monkeypatch.setattr(webhook_notifier, "guarded_socket", lambda **_: None)
     async with opened() as notifier:
         await notifier.tell(news(receiver.url), None)
     assert len(receiver.requests) == 1

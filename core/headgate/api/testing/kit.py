@@ -34,15 +34,30 @@ class Silence:
     info = warning = error = debug
 
 
+class NoMetrics:
+    """Counts nothing."""
+
+    def observe_call(self, seconds: float, *, status: str) -> None:
+        """Nothing."""
+
+    def call_retried(self) -> None:
+        """Nothing."""
+
+    def rate_limit_waited(self, seconds: float) -> None:
+        """Nothing."""
+
+
 class ContractHost:
     """What a plugin is given in a contract test: a fixed clock, the secrets it was made with, and no network."""
 
     name = "contract"
     log = Silence()
+    metrics = NoMetrics()
 
     def __init__(self, credentials: Mapping[str, api.Credential]) -> None:
         """`credentials` by their full reference."""
         self._credentials = credentials
+        self._masked: set[str] = set()
 
     @property
     def http(self) -> NoReturn:
@@ -60,7 +75,18 @@ class ContractHost:
         credential = self._credentials[reference]
         if for_host is not None and for_host not in credential.hosts and "*" not in credential.hosts:
             raise api.CredentialError(f"{reference} is not bound to {for_host}")
+        self.mask(*credential.secrets())
         return credential
+
+    def mask(self, *secrets: api.Secret) -> None:
+        """Remember them."""
+        self._masked.update(secret.reveal() for secret in secrets)
+
+    def masked(self, text: str) -> str:
+        """Without the secrets as they are; the core masks their encoded forms too."""
+        for secret in sorted(self._masked, key=len, reverse=True):
+            text = text.replace(secret, "***") if secret else text
+        return text
 
     async def blocking(self, call: Callable[[], T]) -> T:
         """At once."""

@@ -1,0 +1,96 @@
+"""What a request is authorised with, fetched for each request and renewed once on 401; not where secrets are kept."""
+
+from __future__ import annotations
+
+import base64
+from collections.abc import Callable
+from typing import Protocol
+
+import msgspec
+
+from headgate.api.client.addresses import BaseUrl
+from headgate.api.credentials import Credential, CredentialType, Secret
+from headgate.api.errors import CredentialError
+from headgate.api.host import Host
+
+_TAKEN: tuple[CredentialType, ...] = ("token", "user_password")
+
+
+class Authorization(msgspec.Struct, frozen=True, kw_only=True):
+    """Headers that authorise, all of them secret. Empty: the request is made without."""
+
+    headers: dict[str, Secret] = {}
+
+    def __post_init__(self) -> None:
+        """Raises `CredentialError` for what no header can carry, before anything of it is sent."""
+        for value in self.headers.values():
+            text = value.reveal()
+            if not (text.isprintable() and text.isascii()):
+                raise CredentialError("the credential holds a line break or another character no header can carry")
+
+    def secrets(self) -> tuple[Secret, ...]:
+        """What must be masked: each value, and what stands behind its scheme (`Bearer …`)."""
+        texts = [value.reveal() for value in self.headers.values()]
+        return tuple(Secret(part) for text in texts for part in (text, text.partition(" ")[2]) if part)
+
+
+class Authorize(Protocol):
+    """Gives the headers for the next request. Called before each, possibly concurrently: keep what is expensive."""
+
+    async def __call__(self, *, renew: bool) -> Authorization:
+        """`renew`: what was given last was refused with 401; get another if that is possible, else the same again.
+
+        Calls with `renew` never overlap. Raises `CredentialError` or `ProviderError`.
+        """
+
+
+def bearer(token: Secret) -> Authorization:
+    """`Authorization: Bearer …` (RFC 6750)."""
+    return Authorization(headers={"Authorization": Secret(f"Bearer {token.reveal()}")})
+
+
+def basic(username: str, password: Secret) -> Authorization:
+    """`Authorization: Basic …` (RFC 7617), in UTF-8."""
+    login = f"{username}:{password.reveal()}".encode()
+    return Authorization(headers={"Authorization": Secret("Basic " + base64.b64encode(login).decode())})
+
+
+def in_header(name: str, value: Secret, *, scheme: str = "") -> Authorization:
+    """A header of the provider's own: `PRIVATE-TOKEN`, or `Authorization` with another `scheme`."""
+    text = value.reveal()
+    return Authorization(headers={name: Secret(f"{scheme} {text}" if scheme else text)})
+
+
+class StoredCredential:
+    """Authorises with a credential of a store: a token as the provider wants it, a user and password as Basic.
+
+    It is fetched for each request, so a new one works at once; and only for the host of the base URL, so one that
+    is not bound to it never travels.
+    """
+
+    def __init__(
+        self, host: Host, reference: str | None, base: BaseUrl, *, token: Callable[[Secret], Authorization] = bearer
+    ) -> None:
+        """`reference`: `secret://store/name`, `None` to call without; `token`: how a token is sent."""
+        self._host = host
+        self._reference = reference
+        self._base = base
+        self._token = token
+
+    async def __call__(self, *, renew: bool) -> Authorization:  # noqa: ARG002 - the store is asked each time anyway
+        """See `Authorize`. Raises `CredentialError`, also for a type that does not fit."""
+        credential = await self.credential()
+        if credential is None:
+            return Authorization()
+        if credential.type == "user_password":
+            return basic(credential.fields["username"].reveal(), credential.text())
+        return self._token(credential.text())
+
+    async def credential(self) -> Credential | None:
+        """The credential itself, `None` to call without. Raises `CredentialError` as a call does."""
+        if self._reference is None:
+            return None
+        credential = await self._host.secret(self._reference, for_host=self._base.host)
+        if credential.type not in _TAKEN:
+            raise CredentialError(f"{self._reference} is of type {credential.type}; this takes {' or '.join(_TAKEN)}")
+        return credential

@@ -1,0 +1,57 @@
+"""Leaves a failing host alone for a while and then tries it with one request; it does not judge answers."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+
+
+class HostLeftAlone(Exception):
+    """The request was not made; the message says why, and for how long."""
+
+
+class Breaker:
+    """Closed → open after `failures` in a row → after `rest` seconds half open: one request → closed or open again."""
+
+    def __init__(self, *, failures: int, rest: float, monotonic: Callable[[], float]) -> None:
+        """`rest` and what `monotonic` gives are seconds."""
+        self._most = failures
+        self._rest = rest
+        self._monotonic = monotonic
+        self._failures = 0
+        self._opened_at: float | None = None
+        self._reason = ""
+        self._trying = False
+
+    @contextmanager
+    def request(self) -> Iterator[None]:
+        """Around one request; raises `HostLeftAlone` instead. Call `answered` or `failed` inside.
+
+        A trial that does neither, because its caller was cancelled, leaves the next request to try.
+        """
+        trial = self._opened_at is not None
+        if trial:
+            self._check()
+            self._trying = True
+        try:
+            yield
+        finally:
+            if trial:
+                self._trying = False
+
+    def answered(self) -> None:
+        """The host is there."""
+        self._failures, self._opened_at = 0, None
+
+    def failed(self, reason: str) -> None:
+        """It gave no usable answer; `reason` is what others are told while it is left alone."""
+        self._failures += 1
+        self._reason = reason
+        if self._failures >= self._most:
+            self._opened_at = self._monotonic()
+
+    def _check(self) -> None:
+        left = (self._opened_at or 0.0) + self._rest - self._monotonic()
+        if left > 0 or self._trying:
+            when = f"for {left:.0f} s" if left > 0 else "until the request that tries it is back"
+            raise HostLeftAlone(f"left alone {when} after {self._failures} failures, the last: {self._reason}")
