@@ -10,8 +10,11 @@ from collections.abc import AsyncIterator, Mapping, Sequence
 from contextlib import asynccontextmanager
 from typing import Any
 
+import msgspec
+
 from headgate import api
-from headgate_plugins.github.client import Client
+from headgate.api.client import BaseUrl, Client, StoredCredential
+from headgate_plugins.github.client import open_client
 from headgate_plugins.github.names import normalise
 from headgate_plugins.github.webhooks import read
 
@@ -47,21 +50,43 @@ async def open_connection(options: Mapping[str, Any], host: api.Host) -> AsyncIt
         if not secret.reveal():
             raise api.CredentialError(f"the webhook secret {reference} is empty")
         secrets.append(secret)
+    reference, configured = options.get("credential"), "base_url" in options
+    site = BaseUrl.read(options.get("base_url", "https://github.com"), configured=configured)
     yield GitHub(
-        client=Client(
-            host, base_url=options.get("base_url", "https://github.com"), reference=options.get("credential")
-        ),
+        site=site,
+        client=open_client(host, base_url=site.url, configured=configured, reference=reference),
+        clones=StoredCredential(host, reference, site),
+        has_credential=reference is not None,
         secrets=secrets,
         accept_unsigned=options.get("accept_unsigned") == ACCEPT_UNSIGNED,
     )
 
 
+class _User(msgspec.Struct):
+    login: str
+
+
 class GitHub:
     """One connection. Its methods are the capabilities of `headgate.api.providers`."""
 
-    def __init__(self, *, client: Client, secrets: Sequence[api.Secret], accept_unsigned: bool = False) -> None:
-        """Without `secrets` nothing is accepted, unless `accept_unsigned` says so."""
+    def __init__(
+        self,
+        *,
+        site: BaseUrl,
+        client: Client,
+        clones: StoredCredential,
+        has_credential: bool,
+        secrets: Sequence[api.Secret],
+        accept_unsigned: bool = False,
+    ) -> None:
+        """`site`: as people open it; `clones`: what git sends there.
+
+        Without `secrets` nothing is accepted, unless `accept_unsigned` says so.
+        """
+        self._site = site
         self._client = client
+        self._clones = clones
+        self._has_credential = has_credential
         self._secrets = tuple(secrets)
         self._accept_unsigned = accept_unsigned
 
@@ -83,9 +108,7 @@ class GitHub:
     async def clone_source(self, repository: str) -> api.CloneSource:
         """`{base_url}/{path}.git` over https, with the credential when there is one."""
         path = _path(repository)
-        return api.CloneSource(
-            url=f"{self._client.base_url}/{path}.git", credential=await self._client.clone_credential()
-        )
+        return api.CloneSource(url=f"{self._site.url}/{path}.git", credential=await self._clones.credential())
 
     async def report_status(self, repository: api.Repository, sha: str, status: api.CommitStatus) -> None:
         """https://docs.github.com/en/rest/commits/statuses#create-a-commit-status; the newest of a context counts."""
@@ -96,24 +119,24 @@ class GitHub:
         }
         if status.url is not None:
             body["target_url"] = status.url
-        await self._client.post(f"/repos/{_path(repository.path)}/statuses/{sha}", body)
+        # Not waited for: whoever tells news keeps it, and is told when to try again.
+        await self._client.call("POST", f"/repos/{_path(repository.path)}/statuses/{sha}", body=body, patience=0)
 
     async def test_connection(self) -> api.ConnectionReport:
         """https://docs.github.com/en/rest/users/users#get-the-authenticated-user"""
-        if not self._client.has_credential:
+        if not self._has_credential:
             return api.ConnectionReport(
                 missing=("credential",),
                 message="without a credential only public repositories can be read, and no status is reported",
             )
-        answer = await self._client.get("/user")
-        user = answer.body.get("login") if isinstance(answer.body, dict) else None
+        answer = await self._client.call("GET", "/user")
         # Only classic tokens say their scopes; fine-grained ones cannot be asked.
         said = answer.headers.get("x-oauth-scopes")
         scopes = tuple(sorted(scope.strip() for scope in (said or "").split(",") if scope.strip()))
         missing = ("repo:status",) if said is not None and not STATUS_SCOPES & set(scopes) else ()
         expires = answer.headers.get("github-authentication-token-expiration")
         message = f"the token expires {expires}" if expires else ""
-        return api.ConnectionReport(user=user, scopes=scopes, missing=missing, message=message)
+        return api.ConnectionReport(user=answer.read(_User).login, scopes=scopes, missing=missing, message=message)
 
 
 def _key(delivery: api.Delivery) -> str | None:

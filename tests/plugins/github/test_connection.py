@@ -115,7 +115,7 @@ class HostWithHttp(ContractHost):
 
 
 @contextlib.asynccontextmanager
-async def connected(answer, *, credential="token", hosts=("127.0.0.1",), with_credential=True):
+async def connected(answer, *, credential="token", hosts=("127.0.0.1",), with_credential=True, port=None):
     """A connection to a server on loopback that answers every request with `answer(request)`."""
     seen = []
 
@@ -135,11 +135,11 @@ async def connected(answer, *, credential="token", hosts=("127.0.0.1",), with_cr
     async with TestServer(app) as server, ClientSession() as session:
         host = HostWithHttp(secrets)
         host.http = session
-        options = {"webhook_secrets": ["secret://s/hook"], "base_url": f"http://127.0.0.1:{server.port}/"}
+        options = {"webhook_secrets": ["secret://s/hook"], "base_url": f"http://127.0.0.1:{port or server.port}/"}
         if with_credential:
             options["credential"] = "secret://s/api"
         async with KIND.open(options, host) as provider:
-            provider.seen, provider.port = seen, server.port
+            provider.seen, provider.port, provider.host = seen, server.port, host
             yield provider
 
 
@@ -249,8 +249,7 @@ async def test_an_error_page_and_an_endless_answer_are_unavailable():
 
 
 async def test_a_server_that_is_not_there_is_unavailable(unused_tcp_port):
-    async with connected(lambda _: web.Response()) as provider:
-        provider._client.api_url = f"http://127.0.0.1:{unused_tcp_port}"
+    async with connected(lambda _: web.Response(), port=unused_tcp_port) as provider:
         with pytest.raises(api.Unavailable):
             await report(provider)
 
@@ -301,7 +300,7 @@ async def test_a_password_is_sent_as_basic():
 async def test_a_token_with_a_line_break_is_named_before_it_is_sent():
     async with connected(lambda _: web.json_response({})) as provider:
         credential = api.Credential(type="token", fields={"token": api.Secret("a\r\nX: b")}, hosts=("*",))
-        provider._client._host._credentials["secret://s/api"] = credential
+        provider.host._credentials["secret://s/api"] = credential
         with pytest.raises(api.CredentialError, match="line break"):
             await report(provider)
         assert provider.seen == []
