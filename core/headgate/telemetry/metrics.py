@@ -14,6 +14,7 @@ from prometheus_client import CollectorRegistry, Counter, Gauge, Histogram
 from prometheus_client.exposition import CONTENT_TYPE_LATEST, generate_latest
 
 from headgate.api.builds import Outcome
+from headgate.telemetry.calls import Calls
 
 OTHER = "other"
 MAX_EVENTS = 64
@@ -72,6 +73,7 @@ class Metrics:
         self._plugin_failures = Counter(
             "headgate_plugin_failures", "Plugins that broke their contract.", ["plugin"], registry=registry
         )
+        self.calls = Calls(registry)
         self._config_valid = Gauge("headgate_config_valid", "1 when the last reload was taken.", registry=registry)
         self._job_problems = Gauge("headgate_job_problems", "Problems in job files.", registry=registry)
 
