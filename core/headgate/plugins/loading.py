@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import difflib
 import inspect
-from collections.abc import Collection, Iterable, Iterator, Mapping
+from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from importlib import metadata
 from typing import Any, Literal, TypeVar
@@ -29,6 +29,7 @@ from headgate.api.kinds import (
     RouteKind,
     TriggerKind,
 )
+from headgate.plugins.culprits import place_of
 
 BUNDLED = "headgate"
 """The distribution whose plugins nobody can shadow: a stranger's plugin of the same name is refused."""
@@ -80,6 +81,8 @@ class LoadedPlugins:
     reports: tuple[PluginReport, ...]
     origins: Mapping[tuple[str, str], PluginReport]
     """(`provider`, `github`) → the plugin it comes from."""
+    places: Mapping[str, str] = field(default_factory=dict)
+    """A loaded plugin's name → where its code stands (`headgate.plugins.culprits`)."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -130,7 +133,20 @@ def load_plugins(*, allow: Collection[str] | None = None, deny: Collection[str] 
         names = tuple(f"{word} {kind.name}" for word, kind in found)
         reports.append(candidate.report("loaded", kinds=names))
         kinds.update({_kind_key(word, kind, candidate): (candidate, kind) for word, kind in found})
-    return _registry(kinds, sorted(reports, key=lambda report: (report.name, report.distribution)))
+    reports.sort(key=lambda report: (report.name, report.distribution))
+    return _registry(kinds, reports, places=_places(admitted, reports))
+
+
+def _places(admitted: Sequence[_Candidate], reports: Iterable[PluginReport]) -> dict[str, str]:
+    loaded = {(report.name, report.distribution) for report in reports if report.status == "loaded"}
+    distributions = [candidate.distribution for candidate in admitted]
+    places: dict[str, str] = {}
+    for candidate in admitted:
+        if (candidate.name, candidate.distribution) in loaded:
+            alone = distributions.count(candidate.distribution) == 1
+            if place := place_of(candidate.entry_point.module, alone=alone):
+                places[candidate.name] = place
+    return places
 
 
 def _candidates() -> list[_Candidate]:
@@ -272,9 +288,11 @@ def _kind_key(word: str, kind: Kind, candidate: _Candidate) -> tuple[str, str]:
 
 
 def _registry(
-    found: Mapping[tuple[str, str], tuple[_Candidate, Kind]], reports: Iterable[PluginReport]
+    found: Mapping[tuple[str, str], tuple[_Candidate, Kind]],
+    reports: Sequence[PluginReport],
+    *,
+    places: Mapping[str, str],
 ) -> LoadedPlugins:
-    reports = tuple(reports)
 
     def of(kind_type: type[K]) -> dict[str, K]:
         return {name: kind for (_, name), (_, kind) in found.items() if isinstance(kind, kind_type)}
@@ -294,7 +312,7 @@ def _registry(
         },
     )
     origins = {key: candidate.report("loaded") for key, (candidate, _) in found.items()}
-    return LoadedPlugins(kinds=kinds, reports=reports, origins=origins)
+    return LoadedPlugins(kinds=kinds, reports=tuple(reports), origins=origins, places=places)
 
 
 def _word(kind_type: type[Any]) -> str:
