@@ -372,3 +372,26 @@ async def test_a_start_with_many_repositories_is_spread_and_keeps_the_rhythm_of_
     poller.rebuild()
     assert len(poller._scheduler.get_jobs()) == FEW
     poller.stop()
+
+
+async def test_a_round_of_first_looks_does_not_crowd_the_database(poller, world, remote, database, monkeypatch):
+    many, readers, most = 200, 0, 0
+    world.use(*(polled(n) for n in range(many)))
+    remote.heads = {"refs/heads/main": A}
+    reading = database.reading
+
+    @contextlib.asynccontextmanager
+    async def counted():
+        nonlocal readers, most
+        readers += 1
+        most = max(most, readers)
+        try:
+            async with reading() as connection:
+                yield connection
+        finally:
+            readers -= 1
+
+    monkeypatch.setattr(database, "reading", counted)
+    said = await asyncio.gather(*(poller.ask("acme", f"acme/r{n}") for n in range(many)))
+    assert all("1 refs moved" in one for one in said)
+    assert 1 <= most <= 4, "no more than are asked at once"

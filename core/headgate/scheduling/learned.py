@@ -35,6 +35,7 @@ class Learned:
         self._database = database
         self._log = log
         self._states: dict[Place, PollState] = {}
+        self._loaded = False
         self._answers: dict[Place, bytes] = {}
         self._unwritten: dict[Place, PollState] = {}
         self._timer: asyncio.TimerHandle | None = None
@@ -45,11 +46,12 @@ class Learned:
         async with self._database.reading() as connection:
             found = await polls.all(connection)
         self._states |= {(state.connection, state.repository): state for state in found}
+        self._loaded = True
         return self._states
 
     async def of(self, place: Place) -> PollState | None:
         """What the last question taught."""
-        if place not in self._states:
+        if place not in self._states and not self._loaded:
             async with self._database.reading() as connection:
                 state = await polls.get(connection, *place)
             if state is not None:

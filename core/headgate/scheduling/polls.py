@@ -239,8 +239,9 @@ class Poller:
             return f"no job builds {key} of {connection}"
         timetable = self._timetables.get((connection, key)) if delivery_id is None else None
         timetable = timetable or _on_request(connection, key, jobs)
-        learned = await self._learned.of((connection, key))
+        # All of it is one slot's work, so that a round of ten thousand first looks does not crowd the database either.
         async with self._slots:
+            learned = await self._learned.of((connection, key))
             started = time.perf_counter()
             try:
                 answer = await self._asks(connection, timetable.path, timetable.prefixes)
@@ -250,8 +251,8 @@ class Poller:
                 self._log.warning("poll not answered", connection=connection, repository=key, reason=str(error))
                 return f"{key} could not be asked: {error}"
             self._metrics.observe_poll(time.perf_counter() - started, succeeded=True)
-        moved = await self._admit_unless_told(timetable, learned, answer, delivery_id)
-        await self._remember(timetable, learned, answer)
+            moved = await self._admit_unless_told(timetable, learned, answer, delivery_id)
+            await self._remember(timetable, learned, answer)
         return f"asked {key}: {moved} refs moved" if moved else f"asked {key}: nothing moved"
 
     async def _admit_unless_told(
