@@ -11,6 +11,7 @@ import time
 from pathlib import Path
 
 import pytest
+import sqlalchemy as sa
 
 from headgate.storage import damage, deliveries, dialect
 from headgate.storage import database as opening
@@ -119,7 +120,7 @@ async def test_what_was_answered_survives_kill_9(url, fatal, attempt):
 async def test_commits_are_synchronised_and_references_checked(database):
     async def pragmas(conn):
         names = ("journal_mode", "synchronous", "foreign_keys", "wal_autocheckpoint")
-        return [(await conn.exec_driver_sql(f"PRAGMA {name}")).scalar() for name in names]
+        return [(await conn.execute(sa.text(f"PRAGMA {name}"))).scalar() for name in names]
 
     full = 2
     assert await database.writer.write(pragmas) == ["wal", full, 1, 0]

@@ -6,6 +6,7 @@ import re
 
 import pytest
 import sqlalchemy as sa
+from sqlalchemy.ext.asyncio import AsyncConnection
 
 from headgate.api import State
 from headgate.storage import builds, decisions, deliveries, events, notifications, refs
@@ -59,13 +60,18 @@ async def plans(conn, question):
     def remember(_conn, _cursor, statement, parameters, *_):
         asked.append((statement, parameters))
 
-    sa.event.listen(conn.sync_connection, "before_cursor_execute", remember)
+    asks = conn.sync_connection if isinstance(conn, AsyncConnection) else conn._connection
+    sa.event.listen(asks, "before_cursor_execute", remember)
     await question(conn)
-    sa.event.remove(conn.sync_connection, "before_cursor_execute", remember)
+    sa.event.remove(asks, "before_cursor_execute", remember)
     steps = []
     for statement, parameters in asked:
         one = parameters[0] if isinstance(parameters, list) else parameters
-        steps += [row[3] for row in await conn.exec_driver_sql(f"EXPLAIN QUERY PLAN {statement}", one)]
+        explain = f"EXPLAIN QUERY PLAN {statement}"
+        if isinstance(conn, AsyncConnection):
+            steps += [row[3] for row in await conn.exec_driver_sql(explain, one)]
+        else:
+            steps += [row[3] for row in asks.exec_driver_sql(explain, one)]
     return steps
 
 

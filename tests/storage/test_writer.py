@@ -6,10 +6,10 @@ import asyncio
 import math
 import resource
 import sqlite3
+import threading
 
 import pytest
 import sqlalchemy as sa
-from sqlalchemy.ext.asyncio import AsyncTransaction
 
 from headgate.storage import deliveries, dialect, writer
 from headgate.storage.database import open_database
@@ -23,16 +23,16 @@ class Gate:
 
     def __init__(self, database):
         self.database = database
-        self.entered = asyncio.Event()
-        self.open = asyncio.Event()
+        self.entered = threading.Event()
+        self.open = threading.Event()
 
     async def __aenter__(self):
         async def hold(conn):
             self.entered.set()
-            await self.open.wait()
+            self.open.wait(10)
 
         self.task = asyncio.create_task(self.database.writer.write(hold))
-        await self.entered.wait()
+        await until(self.entered.is_set)
         return self
 
     async def __aexit__(self, *_):
@@ -55,6 +55,13 @@ def committed(url):
     return count
 
 
+def key_is_committed(url, key):
+    with sqlite3.connect(dialect.file_of(url)) as other:
+        found = other.execute("SELECT 1 FROM deliveries WHERE key = ?", (key,)).fetchone()
+    other.close()
+    return found is not None
+
+
 async def test_what_waits_together_is_one_call_and_one_transaction(database, make_delivery):
     calls, begun = [], 0
 
@@ -66,7 +73,7 @@ async def test_what_waits_together_is_one_call_and_one_transaction(database, mak
         nonlocal begun
         begun += statement == "BEGIN IMMEDIATE"
 
-    engine = database.writer._connection.sync_connection.engine
+    engine = database.writer._engine
     async with Gate(database):
         sa.event.listen(engine, "before_cursor_execute", begins)
         new = [make_delivery(key=str(number)) for number in range(50)]
@@ -79,16 +86,16 @@ async def test_what_waits_together_is_one_call_and_one_transaction(database, mak
 
 async def test_no_answer_comes_while_the_commit_takes_its_time(database, make_delivery, monkeypatch):
     """The disk is slow: the caller waits, however long it takes."""
-    commit, reached, go_on = AsyncTransaction.commit, asyncio.Event(), asyncio.Event()
+    commit, reached, go_on = sa.RootTransaction.commit, threading.Event(), threading.Event()
 
-    async def slow(transaction):
+    def slow(transaction):
         reached.set()
-        await go_on.wait()
-        await commit(transaction)
+        go_on.wait(10)
+        commit(transaction)
 
-    monkeypatch.setattr(AsyncTransaction, "commit", slow)
+    monkeypatch.setattr(sa.RootTransaction, "commit", slow)
     caller = asyncio.create_task(database.writer.add(deliveries.record, make_delivery()))
-    await reached.wait()
+    await until(reached.is_set)
     finished, _ = await asyncio.wait([caller], timeout=0.05)
     assert not finished
     go_on.set()
@@ -101,28 +108,27 @@ async def test_an_answer_comes_only_after_the_commit(database, url, make_deliver
 
     async def caller(number):
         await database.writer.add(deliveries.record, make_delivery(key=str(number)))
-        seen.append(committed(url))
+        seen.append(key_is_committed(url, str(number)))
 
     await asyncio.gather(*(caller(number) for number in range(5)))
-    assert seen == [5] * 5
+    assert seen == [True] * 5
 
 
 async def test_an_answer_before_the_commit_would_be_seen(database, url, make_delivery, monkeypatch):
     """Negative control of the test above: a writer that answers as soon as the rows are in is found out."""
-    run, commit, answered = writer._run, AsyncTransaction.commit, asyncio.Event()
+    run, commit, answered = writer._run, sa.RootTransaction.commit, threading.Event()
 
-    async def run_and_answer(connection, call):
-        answers = await run(connection, call)
-        for answer in answers:
-            writer._answer(*answer)
+    def run_and_answer(connection, call):
+        answers = run(connection, call)
+        database.writer._answer(answers)
         return answers
 
-    async def slow(transaction):
-        await answered.wait()
-        await commit(transaction)
+    def slow(transaction):
+        answered.wait(10)
+        commit(transaction)
 
     monkeypatch.setattr(writer, "_run", run_and_answer)
-    monkeypatch.setattr(AsyncTransaction, "commit", slow)
+    monkeypatch.setattr(sa.RootTransaction, "commit", slow)
     await database.writer.add(deliveries.record, make_delivery())
     assert committed(url) == 0
     answered.set()
@@ -164,7 +170,7 @@ async def test_one_bad_value_of_a_batch_is_found_and_the_rest_is_written(databas
 async def test_without_running_apart_one_bad_value_takes_the_group_along(database, make_delivery, monkeypatch):
     """Negative control: with the second run switched off, innocent callers fail."""
 
-    async def all_fail(connection, call):
+    def all_fail(connection, call):
         return [(waiting, None, ValueError("with the others")) for waiting in call]
 
     monkeypatch.setattr(writer, "_run_apart", all_fail)

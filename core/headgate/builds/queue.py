@@ -7,7 +7,7 @@ is on disk: `changed` is called with the build as it now is.
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Awaitable, Callable, Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from datetime import datetime, timedelta
 from typing import TypeVar
 
@@ -19,6 +19,7 @@ from headgate.storage import builds, definitions, notifications
 from headgate.storage.builds import Cancelled, Claimed, Renewed
 from headgate.storage.database import Connection, Database
 from headgate.storage.errors import Busy, StorageFull
+from headgate.storage.writer import Unit
 
 T = TypeVar("T")
 
@@ -189,7 +190,7 @@ class Queue:
             self._changed(build)
         return build
 
-    async def _patiently(self, unit: Callable[[Connection], Awaitable[T]]) -> T:
+    async def _patiently(self, unit: Unit[T]) -> T:
         """A result must not be forgotten because the disk is full just now."""
         pause = _FIRST_PAUSE
         while True:

@@ -13,5 +13,5 @@ Callers import the module they need, so that the command line does not pay for S
 | `definitions`, `builds` | job definitions by hash, the queue's state machine |
 | `notifications`, `tokens` | news kept until told, who may call the API |
 
-Functions of the aggregates take an `AsyncConnection`: a reading one, or the one a unit of the writer is given.
+Functions of the aggregates take a connection (see `connection`): a reader's, or the one a unit of the writer is given.
 """

@@ -8,11 +8,11 @@ from typing import Any
 
 import msgspec
 import sqlalchemy as sa
-from sqlalchemy.ext.asyncio import AsyncConnection
 
 from headgate.api import Build, Outcome, State
 from headgate.storage import dialect
 from headgate.storage.build_rows import QUEUED, RUNNING, build_of
+from headgate.storage.connection import Reading
 from headgate.storage.pages import Page, page_of
 from headgate.storage.tables import builds, is_literally, job_numbers
 
@@ -25,17 +25,17 @@ class Depth(msgspec.Struct, frozen=True, kw_only=True):
     oldest_queued_at: datetime | None = None
 
 
-async def get(conn: AsyncConnection, id: str) -> Build | None:  # noqa: A002 - the word everybody says
+async def get(conn: Reading, id: str) -> Build | None:  # noqa: A002 - the word everybody says
     """One by its id."""
     return await only_build(conn, sa.select(builds).where(builds.c.id == id))
 
 
-async def by_number(conn: AsyncConnection, job: str, number: int) -> Build | None:
+async def by_number(conn: Reading, job: str, number: int) -> Build | None:
     """One as people say it: `web-tests #12`."""
     return await only_build(conn, sa.select(builds).where(builds.c.job == job, builds.c.number == number))
 
 
-async def newest(conn: AsyncConnection, jobs: Sequence[str]) -> dict[str, Build]:
+async def newest(conn: Reading, jobs: Sequence[str]) -> dict[str, Build]:
     """The last build of each of `jobs` that has one."""
     found: dict[str, Build] = {}
     for part in dialect.chunks(len(jobs)):
@@ -49,7 +49,7 @@ async def newest(conn: AsyncConnection, jobs: Sequence[str]) -> dict[str, Build]
 
 
 async def page(
-    conn: AsyncConnection,
+    conn: Reading,
     *,
     cursor: str | None = None,
     limit: int = 50,
@@ -68,19 +68,20 @@ async def page(
     return page_of(found, [one.id for one in found], limit)
 
 
-async def depth(conn: AsyncConnection) -> Depth:
+async def depth(conn: Reading) -> Depth:
     """How many wait and run, and since when the longest waits."""
-    waiting = (
-        await conn.execute(
-            sa.select(sa.func.count(), sa.func.min(builds.c.queued_at)).select_from(builds).where(QUEUED)
-        )
-    ).one()
+    queued = (
+        sa.select(sa.func.count().label("count"), sa.func.min(builds.c.queued_at).label("oldest"))
+        .select_from(builds)
+        .where(QUEUED)
+    )
+    waiting = (await conn.execute(queued)).mappings().one()
     held = (await conn.execute(sa.select(sa.func.count()).select_from(builds).where(RUNNING))).scalar_one()
-    return Depth(queued=waiting[0], running=held, oldest_queued_at=waiting[1])
+    return Depth(queued=waiting["count"], running=held, oldest_queued_at=waiting["oldest"])
 
 
 async def previous(
-    conn: AsyncConnection,
+    conn: Reading,
     job: str,
     ref: str | None,
     before_id: str,
@@ -99,7 +100,7 @@ async def previous(
     return await only_build(conn, query.order_by(builds.c.id.desc()).limit(1))
 
 
-async def only_build(conn: AsyncConnection, query: sa.Executable) -> Build | None:
+async def only_build(conn: Reading, query: sa.Executable) -> Build | None:
     """The build of the one row that `query` gives, if it does."""
     row: Mapping[Any, Any] | None = (await conn.execute(query)).mappings().first()
     return build_of(row) if row else None

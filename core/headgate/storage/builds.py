@@ -30,7 +30,6 @@ from datetime import datetime
 from typing import Any, Literal, TypeAlias
 
 import sqlalchemy as sa
-from sqlalchemy.ext.asyncio import AsyncConnection
 
 from headgate.api import Build, Isolation, Outcome, State, StepResult
 from headgate.storage import dialect
@@ -46,6 +45,7 @@ from headgate.storage.build_rows import (
     row_of,
 )
 from headgate.storage.columns import storable
+from headgate.storage.connection import Many, Reading, Writing
 from headgate.storage.tables import builds, job_numbers
 
 __all__ = [
@@ -81,13 +81,13 @@ Renewed: TypeAlias = Literal["ours", "cancel", "fenced"]
 Cancelled: TypeAlias = Literal["finished", "requested", "already"]
 
 
-async def plan(conn: AsyncConnection, new: Sequence[NewBuild]) -> Sequence[Planned]:
+async def plan(conn: Writing, new: Sequence[NewBuild]) -> Sequence[Planned]:
     """Queue each, numbered in the order given, or find the one its ref transition has made already (arrow a)."""
     existing = await _of_transitions(conn, new)
     fresh = [one for one in _first_of_each_transition(new) if _transition(one) not in existing]
     rows = [row_of(one, number) for one, number in await _numbered(conn, fresh)]
     if rows:
-        await conn.execute(sa.insert(builds), rows)
+        await conn.execute_many(_PLAN, rows)
     planned = {row["id"]: build_of(row) for row in rows}
     made = {_transition(one): planned[one.id] for one in fresh if one.transition_id is not None}
     return [
@@ -98,8 +98,12 @@ async def plan(conn: AsyncConnection, new: Sequence[NewBuild]) -> Sequence[Plann
     ]
 
 
+_PLAN = Many(sa.insert(builds))
+_NUMBER = Many(dialect.insert_or_update(job_numbers))
+
+
 async def claim(
-    conn: AsyncConnection,
+    conn: Reading,
     *,
     worker: str,
     now: datetime,
@@ -131,7 +135,7 @@ async def claim(
     return tuple(claimed)
 
 
-async def renew(conn: AsyncConnection, id: str, fence: int, lease_until: datetime) -> Renewed:  # noqa: A002 - the word everybody says
+async def renew(conn: Reading, id: str, fence: int, lease_until: datetime) -> Renewed:  # noqa: A002 - the word everybody says
     """Prolong the lease (arrow d): "ours", "cancel" when its end was asked for, "fenced" when it is ours no more."""
     query = _held(id, fence).values(lease_until=lease_until).returning(builds.c.cancel_requested)
     row = (await conn.execute(query)).first()
@@ -140,13 +144,13 @@ async def renew(conn: AsyncConnection, id: str, fence: int, lease_until: datetim
     return "cancel" if row.cancel_requested else "ours"
 
 
-async def begin(conn: AsyncConnection, id: str, fence: int) -> bool:  # noqa: A002 - the word everybody says
+async def begin(conn: Reading, id: str, fence: int) -> bool:  # noqa: A002 - the word everybody says
     """Say, before the first process starts, that the build may have done something from now on. `False`: fenced."""
     return (await conn.execute(_held(id, fence).values(begun=True).returning(builds.c.id))).first() is not None
 
 
 async def progress(
-    conn: AsyncConnection,
+    conn: Reading,
     id: str,  # noqa: A002 - the word everybody says
     fence: int,
     *,
@@ -164,7 +168,7 @@ async def progress(
 
 
 async def finish(
-    conn: AsyncConnection,
+    conn: Reading,
     id: str,  # noqa: A002 - the word everybody says
     fence: int,
     *,
@@ -182,7 +186,7 @@ async def finish(
 
 
 async def cancel(
-    conn: AsyncConnection,
+    conn: Reading,
     id: str,  # noqa: A002 - the word everybody says
     *,
     reason: str,
@@ -201,14 +205,14 @@ async def cancel(
     return ("already", build) if build is not None else (None, None)
 
 
-async def expired(conn: AsyncConnection, now: datetime, *, limit: int = 100) -> tuple[Claimed, ...]:
+async def expired(conn: Reading, now: datetime, *, limit: int = 100) -> tuple[Claimed, ...]:
     """Running builds whose lease ended before `now`: their workers are gone. `release` each."""
     query = sa.select(builds).where(RUNNING, builds.c.lease_until < now).order_by(builds.c.lease_until).limit(limit)
     return tuple(claimed_of(row) for row in (await conn.execute(query)).mappings())
 
 
 async def release(
-    conn: AsyncConnection,
+    conn: Reading,
     id: str,  # noqa: A002 - the word everybody says
     fence: int,
     *,
@@ -243,7 +247,7 @@ async def release(
     return await only_build(conn, _held(id, fence).values(**_end(Outcome.LOST, reason, now)).returning(builds))
 
 
-async def running(conn: AsyncConnection, worker: str | None = None) -> tuple[Claimed, ...]:
+async def running(conn: Reading, worker: str | None = None) -> tuple[Claimed, ...]:
     """What runs, or what runs in the hands of `worker`, oldest first."""
     query = sa.select(builds).where(RUNNING).order_by(builds.c.id)
     if worker is not None:
@@ -265,7 +269,7 @@ def _first_of_each_transition(new: Sequence[NewBuild]) -> list[NewBuild]:
     return first
 
 
-async def _of_transitions(conn: AsyncConnection, new: Sequence[NewBuild]) -> dict[tuple[str, str | None], Build]:
+async def _of_transitions(conn: Reading, new: Sequence[NewBuild]) -> dict[tuple[str, str | None], Build]:
     wanted = [_transition(one) for one in new if one.transition_id is not None]
     found: dict[tuple[str, str | None], Build] = {}
     for part in dialect.chunks(len(wanted)):
@@ -277,7 +281,7 @@ async def _of_transitions(conn: AsyncConnection, new: Sequence[NewBuild]) -> dic
     return found
 
 
-async def _numbered(conn: AsyncConnection, new: Sequence[NewBuild]) -> list[tuple[NewBuild, int]]:
+async def _numbered(conn: Writing, new: Sequence[NewBuild]) -> list[tuple[NewBuild, int]]:
     """Each with the next number of its job; the writer is alone, so reading and adding is safe here."""
     jobs = list({one.job for one in new})
     last: Counter[str] = Counter()
@@ -290,11 +294,11 @@ async def _numbered(conn: AsyncConnection, new: Sequence[NewBuild]) -> list[tupl
         numbered.append((one, last[one.job]))
     if numbered:
         rows = [{"job": job, "last": number} for job, number in last.items()]
-        await conn.execute(dialect.insert_or_update(job_numbers), rows)
+        await conn.execute_many(_NUMBER, rows)
     return numbered
 
 
-async def _candidates(conn: AsyncConnection, limit: int) -> list[str]:
+async def _candidates(conn: Reading, limit: int) -> list[str]:
     """The next in the claim's order that may run beside what runs; perhaps fewer than there are."""
     busy = sa.select(builds.c.job, sa.func.count().label("running")).where(RUNNING).group_by(builds.c.job).subquery()
     count = sa.func.coalesce(busy.c.running, 0).label("running")

@@ -9,16 +9,18 @@ from contextlib import AbstractAsyncContextManager
 from pathlib import Path
 from typing import TypeAlias
 
+import sqlalchemy as sa
 from sqlalchemy.exc import SQLAlchemyError
 from sqlalchemy.ext.asyncio import AsyncConnection, AsyncEngine
 
 from headgate.storage import damage, dialect
+from headgate.storage.connection import Writing
 from headgate.storage.errors import StorageRefused
 from headgate.storage.lock import Lock
 from headgate.storage.schema import HEAD, schema_version
 from headgate.storage.writer import Writer
 
-Connection: TypeAlias = AsyncConnection
+Connection: TypeAlias = Writing
 """What the functions of an aggregate are given; other rooms pass it on and do not look inside."""
 
 
@@ -36,7 +38,7 @@ class Database:
 
     async def probe(self) -> None:
         """Write something that changes nothing, to learn whether anything can be written; raises as the writer does."""
-        await self.writer.write(lambda connection: connection.exec_driver_sql(_PROBE))
+        await self.writer.write(lambda connection: connection.execute(_PROBE))
 
     def evidence(self) -> Sequence[Path]:
         """Damaged write-ahead logs that were kept until somebody has looked at them."""
@@ -58,7 +60,7 @@ class Database:
             raise
 
 
-_PROBE = "UPDATE alembic_version SET version_num = version_num"
+_PROBE = sa.text("UPDATE alembic_version SET version_num = version_num")
 
 
 def open_database(url: str, *, on_fatal: Callable[[BaseException], None]) -> AbstractAsyncContextManager[Database]:
@@ -83,19 +85,20 @@ async def _opened(url: str, on_fatal: Callable[[BaseException], None]) -> AsyncI
         lock.sound = True
         # Left in reverse: readers first, so that the writer's connection is the last and moves the whole WAL.
         writers = dialect.writer_engine(url)
-        stack.push_async_callback(writers.dispose)
-        connection = await stack.enter_async_context(writers.connect())
-        writer = Writer(connection, on_fatal=on_fatal)
+        stack.callback(writers.dispose)
+        writer = Writer(writers, on_fatal=on_fatal)
+        await stack.enter_async_context(_running(writer))
         readers = dialect.reader_engine(url)
         stack.push_async_callback(readers.dispose)
-        await stack.enter_async_context(_running(writer))
         yield Database(file, readers, writer, on_fatal)
 
 
 @contextlib.asynccontextmanager
 async def _running(writer: Writer) -> AsyncIterator[None]:
-    task = asyncio.create_task(writer.run(), name="storage writer")
+    ready = asyncio.get_running_loop().create_future()
+    task = asyncio.create_task(writer.run(ready), name="storage writer")
     try:
+        await ready
         yield
     finally:
         writer.close()

@@ -7,10 +7,10 @@ from datetime import datetime
 
 import msgspec
 import sqlalchemy as sa
-from sqlalchemy.ext.asyncio import AsyncConnection
 
 from headgate.api import Verdict
 from headgate.storage import dialect
+from headgate.storage.connection import Many, Reading, Writing
 from headgate.storage.tables import decisions, events
 
 
@@ -33,15 +33,18 @@ class Decision(msgspec.Struct, frozen=True, kw_only=True):
     created_at: datetime
 
 
-async def add(conn: AsyncConnection, new: Sequence[Decision]) -> None:
+async def add(conn: Writing, new: Sequence[Decision]) -> None:
     """Keep them; their events must have been added before."""
     if new:
-        await conn.execute(
-            sa.insert(decisions), [{name: getattr(one, name) for name in Decision.__struct_fields__} for one in new]
+        await conn.execute_many(
+            _ADD, [{name: getattr(one, name) for name in Decision.__struct_fields__} for one in new]
         )
 
 
-async def of_events(conn: AsyncConnection, event_ids: Sequence[str]) -> tuple[Decision, ...]:
+_ADD = Many(sa.insert(decisions))
+
+
+async def of_events(conn: Reading, event_ids: Sequence[str]) -> tuple[Decision, ...]:
     """All decisions on these events, by event and job."""
     found: list[Decision] = []
     for part in dialect.chunks(len(event_ids)):
@@ -50,13 +53,13 @@ async def of_events(conn: AsyncConnection, event_ids: Sequence[str]) -> tuple[De
     return tuple(found)
 
 
-async def of_build(conn: AsyncConnection, build_id: str) -> tuple[Decision, ...]:
+async def of_build(conn: Reading, build_id: str) -> tuple[Decision, ...]:
     """The decision that made a build, and those that found it made already, oldest first."""
     query = sa.select(decisions).where((decisions.c.build_id == build_id) | (decisions.c.existing_build_id == build_id))
     return tuple(await _found(conn, query.order_by(decisions.c.id)))
 
 
-async def of_job_and_sha(conn: AsyncConnection, job: str, sha: str) -> tuple[Decision, ...]:
+async def of_job_and_sha(conn: Reading, job: str, sha: str) -> tuple[Decision, ...]:
     """What was decided for a job on the events about a commit (full sha), newest first."""
     query = (
         sa.select(decisions)
@@ -67,5 +70,5 @@ async def of_job_and_sha(conn: AsyncConnection, job: str, sha: str) -> tuple[Dec
     return tuple(await _found(conn, query))
 
 
-async def _found(conn: AsyncConnection, query: sa.Select[tuple[object, ...]]) -> list[Decision]:
+async def _found(conn: Reading, query: sa.Select[tuple[object, ...]]) -> list[Decision]:
     return [Decision(**row) for row in (await conn.execute(query)).mappings()]

@@ -8,11 +8,11 @@ from typing import Literal, TypeAlias
 
 import msgspec
 import sqlalchemy as sa
-from sqlalchemy.ext.asyncio import AsyncConnection
 
 from headgate.api import Delivery
 from headgate.storage import dialect
 from headgate.storage.columns import storable
+from headgate.storage.connection import Many, Reading, Writing
 from headgate.storage.pages import Page, page_of
 from headgate.storage.tables import deliveries, delivery_contents
 
@@ -94,7 +94,7 @@ _SUMMARY = [column for column in deliveries.columns]  # noqa: C416 - a list of c
 _CONTENT = [column for column in delivery_contents.columns if column.name != "delivery_id"]
 
 
-async def record(conn: AsyncConnection, new: Sequence[NewDelivery]) -> Sequence[Recorded]:
+async def record(conn: Writing, new: Sequence[NewDelivery]) -> Sequence[Recorded]:
     """Record each, or say which earlier one, here or in the database, has its (connection, key). For `Writer.add`."""
     first = await _known(conn, new)
     recorded: list[Recorded] = []
@@ -108,18 +108,22 @@ async def record(conn: AsyncConnection, new: Sequence[NewDelivery]) -> Sequence[
             if key:
                 first[key] = one.delivery.id
     if kept:
-        await conn.execute(sa.insert(deliveries), [_row(one) for one in kept])
-        await conn.execute(sa.insert(delivery_contents), [_content_row(one.delivery) for one in kept])
+        await conn.execute_many(_RECORD, [_row(one) for one in kept])
+        await conn.execute_many(_RECORD_CONTENT, [_content_row(one.delivery) for one in kept])
     return recorded
 
 
-async def pending(conn: AsyncConnection, *, limit: int) -> tuple[DeliveryRecord, ...]:
+_RECORD = Many(sa.insert(deliveries))
+_RECORD_CONTENT = Many(sa.insert(delivery_contents))
+
+
+async def pending(conn: Reading, *, limit: int) -> tuple[DeliveryRecord, ...]:
     """The oldest that nobody settled."""
     found = await conn.execute(_whole().where(deliveries.c.state == "recorded").order_by(deliveries.c.id).limit(limit))
     return tuple(_record(row) for row in found)
 
 
-async def settle(conn: AsyncConnection, settled: Sequence[Settled]) -> dict[str, int]:
+async def settle(conn: Writing, settled: Sequence[Settled]) -> dict[str, int]:
     """Say what became of each; only a recorded one changes.
 
     Gives how many changed for each id: 0 means it was settled before, and what a second routing would write must
@@ -138,25 +142,25 @@ async def settle(conn: AsyncConnection, settled: Sequence[Settled]) -> dict[str,
         if changed[one.id]
     }
     if rows:
-        await conn.execute(_SETTLE, list(rows.values()))
+        await conn.execute_many(_SETTLE, list(rows.values()))
     return changed
 
 
-_SETTLE = (
+_SETTLE = Many(
     sa.update(deliveries)
     .where(deliveries.c.id == sa.bindparam("of"))
     .values(state=sa.bindparam("to"), reason=sa.bindparam("because"), settled_at=sa.bindparam("at"))
 )
 
 
-async def get(conn: AsyncConnection, id: str) -> DeliveryRecord | None:  # noqa: A002 - the word everybody says
+async def get(conn: Reading, id: str) -> DeliveryRecord | None:  # noqa: A002 - the word everybody says
     """One, with headers and body."""
     row = (await conn.execute(_whole().where(deliveries.c.id == id))).first()
     return _record(row) if row else None
 
 
 async def page(
-    conn: AsyncConnection,
+    conn: Reading,
     *,
     cursor: str | None = None,
     limit: int = 50,
@@ -175,7 +179,7 @@ async def page(
     return page_of(found, [one.id for one in found], limit)
 
 
-async def _known(conn: AsyncConnection, new: Sequence[NewDelivery]) -> dict[tuple[str, str], str]:
+async def _known(conn: Reading, new: Sequence[NewDelivery]) -> dict[tuple[str, str], str]:
     keys = list({key for one in new if (key := _dedupe_key(one))})
     known: dict[tuple[str, str], str] = {}
     for part in dialect.chunks(len(keys)):

@@ -14,7 +14,7 @@ from typing import Any
 import sqlalchemy as sa
 from sqlalchemy.dialects.sqlite import Insert, insert
 from sqlalchemy.engine import URL, make_url
-from sqlalchemy.ext.asyncio import AsyncConnection, AsyncEngine, create_async_engine
+from sqlalchemy.ext.asyncio import AsyncEngine, create_async_engine
 
 from headgate.storage.errors import Busy, StorageError, StorageFailed, StorageFull, StorageRefused
 
@@ -111,12 +111,17 @@ def sync_engine(url: str) -> sa.Engine:
     return engine
 
 
-def writer_engine(url: str) -> AsyncEngine:
-    """One connection that writes and checkpoints."""
-    engine = create_async_engine(
-        _url(url, "sqlite+aiosqlite"), pool_size=1, max_overflow=0, pool_reset_on_return=None, **_options()
+def writer_engine(url: str) -> sa.Engine:
+    """One connection that writes and checkpoints, for the writer's thread."""
+    engine = sa.create_engine(
+        _url(url, "sqlite+pysqlite"),
+        poolclass=sa.QueuePool,
+        pool_size=1,
+        max_overflow=0,
+        pool_reset_on_return=None,
+        **_options(),
     )
-    _configure(engine.sync_engine, _WRITER_PRAGMAS, begin="BEGIN IMMEDIATE")
+    _configure(engine, _WRITER_PRAGMAS, begin="BEGIN IMMEDIATE")
     return engine
 
 
@@ -127,12 +132,10 @@ def reader_engine(url: str) -> AsyncEngine:
     return engine
 
 
-async def checkpoint(connection: AsyncConnection) -> None:
+def checkpoint(connection: sa.Connection) -> None:
     """Move what is committed from the WAL into the database file, as far as readers allow; outside transactions."""
-    raw = await connection.get_raw_connection()
-    driver: Any = raw.driver_connection
-    async with driver.execute("PRAGMA wal_checkpoint(PASSIVE)"):
-        pass
+    driver: Any = connection.connection.driver_connection
+    driver.execute("PRAGMA wal_checkpoint(PASSIVE)").fetchall()
 
 
 def _url(url: str, driver: str) -> URL:

@@ -8,9 +8,9 @@ from typing import Any
 
 import msgspec
 import sqlalchemy as sa
-from sqlalchemy.ext.asyncio import AsyncConnection
 
 from headgate.api import ChangeRequest, CiStatus, Comment, Event, Manual, Observer, Push, Tag, event_type
+from headgate.storage.connection import Many, Reading, Writing
 from headgate.storage.tables import events
 
 
@@ -27,19 +27,22 @@ class EventRecord(msgspec.Struct, frozen=True, kw_only=True):
     created_at: datetime
 
 
-async def add(conn: AsyncConnection, new: Sequence[EventRecord]) -> None:
+async def add(conn: Writing, new: Sequence[EventRecord]) -> None:
     """Keep them."""
     if new:
-        await conn.execute(sa.insert(events), [_row(one) for one in new])
+        await conn.execute_many(_ADD, [_row(one) for one in new])
 
 
-async def get(conn: AsyncConnection, id: str) -> EventRecord | None:  # noqa: A002 - the word everybody says
+_ADD = Many(sa.insert(events))
+
+
+async def get(conn: Reading, id: str) -> EventRecord | None:  # noqa: A002 - the word everybody says
     """One by its id."""
     row = (await conn.execute(sa.select(events).where(events.c.id == id))).mappings().first()
     return _record(row) if row else None
 
 
-async def of_delivery(conn: AsyncConnection, delivery_id: str) -> tuple[EventRecord, ...]:
+async def of_delivery(conn: Reading, delivery_id: str) -> tuple[EventRecord, ...]:
     """All that one delivery said, in order."""
     found = await conn.execute(sa.select(events).where(events.c.delivery_id == delivery_id).order_by(events.c.id))
     return tuple(_record(row) for row in found.mappings())

@@ -5,10 +5,10 @@ from __future__ import annotations
 from collections.abc import Iterable, Sequence
 
 import msgspec
-from sqlalchemy.ext.asyncio import AsyncConnection
 
 from headgate.api import Build
 from headgate.storage import builds, decisions, deliveries, events, refs
+from headgate.storage.connection import Reading
 from headgate.storage.decisions import Decision
 from headgate.storage.deliveries import DeliveryRecord
 from headgate.storage.events import EventRecord
@@ -31,7 +31,7 @@ class Explanation(msgspec.Struct, frozen=True, kw_only=True):
     builds: tuple[Build, ...]
 
 
-async def explain_delivery(conn: AsyncConnection, delivery_id: str) -> Explanation | None:
+async def explain_delivery(conn: Reading, delivery_id: str) -> Explanation | None:
     """What a delivery said and led to; `None` when there is no such delivery."""
     delivery = await deliveries.get(conn, delivery_id)
     if delivery is None:
@@ -40,7 +40,7 @@ async def explain_delivery(conn: AsyncConnection, delivery_id: str) -> Explanati
     return await _explanation(conn, delivery, found)
 
 
-async def explain_build(conn: AsyncConnection, build_id: str) -> Explanation | None:
+async def explain_build(conn: Reading, build_id: str) -> Explanation | None:
     """Why a build was queued: its event and all that was decided then; `None` when there is no such build."""
     build = await builds.get(conn, build_id)
     if build is None:
@@ -50,7 +50,7 @@ async def explain_build(conn: AsyncConnection, build_id: str) -> Explanation | N
     return await _explanation(conn, delivery, [event] if event else [])
 
 
-async def explain_commit(conn: AsyncConnection, job: str, sha: str) -> Explanation:
+async def explain_commit(conn: Reading, job: str, sha: str) -> Explanation:
     """Every decision about one job and one commit, newest first; without events when it was never seen."""
     decided = await decisions.of_job_and_sha(conn, job, sha)
     found = [
@@ -62,7 +62,7 @@ async def explain_commit(conn: AsyncConnection, job: str, sha: str) -> Explanati
 
 
 async def _explanation(
-    conn: AsyncConnection,
+    conn: Reading,
     delivery: DeliveryRecord | None,
     found: Sequence[EventRecord],
     only_job: str | None = None,
@@ -82,7 +82,7 @@ async def _explanation(
     return Explanation(delivery=delivery, events=tuple(explained), builds=named)
 
 
-async def _builds(conn: AsyncConnection, decided: Iterable[Decision]) -> tuple[Build, ...]:
+async def _builds(conn: Reading, decided: Iterable[Decision]) -> tuple[Build, ...]:
     ids = dict.fromkeys(
         build_id for decision in decided for build_id in (decision.build_id, decision.existing_build_id) if build_id
     )

@@ -8,10 +8,10 @@ from typing import Any, Literal, TypeAlias
 
 import msgspec
 import sqlalchemy as sa
-from sqlalchemy.ext.asyncio import AsyncConnection
 
 from headgate.api import Build, Phase
 from headgate.storage.columns import storable
+from headgate.storage.connection import Many, Reading, Writing
 from headgate.storage.pages import Page, page_of
 from headgate.storage.tables import is_literally, notifications
 
@@ -44,13 +44,16 @@ class NotificationRecord(NewNotification, frozen=True, kw_only=True):
 _WAITING = is_literally(notifications.c.state, "waiting")
 
 
-async def add(conn: AsyncConnection, new: Sequence[NewNotification]) -> None:
+async def add(conn: Writing, new: Sequence[NewNotification]) -> None:
     """Keep them, due at once."""
     if new:
-        await conn.execute(sa.insert(notifications), [_row(one) for one in new])
+        await conn.execute_many(_ADD, [_row(one) for one in new])
 
 
-async def due(conn: AsyncConnection, now: datetime, limit: int) -> tuple[NotificationRecord, ...]:
+_ADD = Many(sa.insert(notifications))
+
+
+async def due(conn: Reading, now: datetime, limit: int) -> tuple[NotificationRecord, ...]:
     """What to tell now, longest due first.
 
     Of each `order_key` it is the newest that waits, and nothing older than what was told already. What that leaves
@@ -75,38 +78,38 @@ async def due(conn: AsyncConnection, now: datetime, limit: int) -> tuple[Notific
     return tuple(NotificationRecord(**row) for row in found.mappings())
 
 
-async def told(conn: AsyncConnection, id: str) -> bool:  # noqa: A002 - the word everybody says
+async def told(conn: Reading, id: str) -> bool:  # noqa: A002 - the word everybody says
     """It arrived, even if it was superseded meanwhile. `False`: it was told or given up before."""
     return await _change(conn, id, ("waiting", "superseded"), {"state": "told", "last_error": None})
 
 
-async def failed(conn: AsyncConnection, id: str, error: str, next_attempt_at: datetime | None) -> bool:  # noqa: A002 - the word everybody says
+async def failed(conn: Reading, id: str, error: str, next_attempt_at: datetime | None) -> bool:  # noqa: A002 - the word everybody says
     """It did not arrive: try again then; `None`: give it up. `False`: it no longer waits."""
     values: dict[str, Any] = {"attempts": notifications.c.attempts + 1, "last_error": storable(error)}
     values |= {"state": "dead"} if next_attempt_at is None else {"next_attempt_at": next_attempt_at}
     return await _change(conn, id, ("waiting",), values)
 
 
-async def retry(conn: AsyncConnection, id: str) -> bool:  # noqa: A002 - the word everybody says
+async def retry(conn: Reading, id: str) -> bool:  # noqa: A002 - the word everybody says
     """Let one that was given up wait again, due at once, with all its attempts. `False`: it was not given up."""
     values = {"state": "waiting", "attempts": 0, "next_attempt_at": notifications.c.created_at}
     return await _change(conn, id, ("dead",), values)
 
 
-async def get(conn: AsyncConnection, id: str) -> NotificationRecord | None:  # noqa: A002 - the word everybody says
+async def get(conn: Reading, id: str) -> NotificationRecord | None:  # noqa: A002 - the word everybody says
     """One by its id."""
     row = (await conn.execute(sa.select(notifications).where(notifications.c.id == id))).mappings().first()
     return NotificationRecord(**row) if row else None
 
 
-async def of_build(conn: AsyncConnection, build_id: str) -> tuple[NotificationRecord, ...]:
+async def of_build(conn: Reading, build_id: str) -> tuple[NotificationRecord, ...]:
     """All news of one build, oldest first."""
     query = sa.select(notifications).where(notifications.c.build_id == build_id).order_by(notifications.c.id)
     return tuple(NotificationRecord(**row) for row in (await conn.execute(query)).mappings())
 
 
 async def page(
-    conn: AsyncConnection,
+    conn: Reading,
     *,
     cursor: str | None = None,
     limit: int = 50,
@@ -122,7 +125,7 @@ async def page(
     return page_of(found, [one.id for one in found], limit)
 
 
-async def next_attempt(conn: AsyncConnection) -> datetime | None:
+async def next_attempt(conn: Reading) -> datetime | None:
     """When the next that waits is due; `None`: nothing waits."""
     query = sa.select(sa.func.min(notifications.c.next_attempt_at)).where(_WAITING)
     moment: datetime | None = (await conn.execute(query)).scalar()
@@ -130,7 +133,7 @@ async def next_attempt(conn: AsyncConnection) -> datetime | None:
 
 
 async def _change(
-    conn: AsyncConnection,
+    conn: Reading,
     id: str,  # noqa: A002 - the word everybody says
     states: Sequence[NotificationState],
     values: dict[str, Any],

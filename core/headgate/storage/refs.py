@@ -8,9 +8,9 @@ from typing import Any
 
 import msgspec
 import sqlalchemy as sa
-from sqlalchemy.ext.asyncio import AsyncConnection
 
 from headgate.storage import dialect
+from headgate.storage.connection import Many, Reading, Writing
 from headgate.storage.tables import refs, transitions
 
 REMEMBERED = 32
@@ -51,7 +51,7 @@ class RefState(msgspec.Struct, frozen=True, kw_only=True):
     recent: tuple[Transition, ...] = ()
 
 
-async def load(conn: AsyncConnection, keys: Sequence[RefKey]) -> dict[RefKey, RefState]:
+async def load(conn: Reading, keys: Sequence[RefKey]) -> dict[RefKey, RefState]:
     """The state of each; one never seen has `known=False` and generation 0."""
     wanted = list(dict.fromkeys(keys))
     states: dict[RefKey, RefState] = {}
@@ -68,7 +68,7 @@ async def load(conn: AsyncConnection, keys: Sequence[RefKey]) -> dict[RefKey, Re
 
 
 async def save(
-    conn: AsyncConnection,
+    conn: Writing,
     *,
     states: Mapping[RefKey, RefState],
     new: Sequence[Transition],
@@ -77,29 +77,29 @@ async def save(
     """Keep the states (without their `recent`), the new transitions, and who has witnessed the known ones."""
     if states:
         rows = [{**_key_row(key), **_state_row(state)} for key, state in states.items()]
-        await conn.execute(dialect.insert_or_update(refs), rows)
+        await conn.execute_many(_KEEP, rows)
     if new:
-        await conn.execute(sa.insert(transitions), [_transition_row(one) for one in new])
+        await conn.execute_many(_ADD, [_transition_row(one) for one in new])
     if witnessed:
-        await conn.execute(
+        await conn.execute_many(
             _WITNESS, [{"of": one.id, "webhook": one.by_webhook, "poll": one.by_poll} for one in witnessed]
         )
 
 
-async def heads(conn: AsyncConnection, connection: str, repository: str) -> dict[str, RefState]:
+async def heads(conn: Reading, connection: str, repository: str) -> dict[str, RefState]:
     """All refs of a repository, without `recent`."""
     found = await conn.execute(sa.select(refs).where(refs.c.connection == connection, refs.c.repository == repository))
     return {row["ref"]: _state(row) for row in found.mappings()}
 
 
-async def get(conn: AsyncConnection, id: str) -> Transition | None:  # noqa: A002 - the word everybody says
+async def get(conn: Reading, id: str) -> Transition | None:  # noqa: A002 - the word everybody says
     """One transition."""
     found = await conn.execute(sa.select(transitions).where(transitions.c.id == id))
     row = found.mappings().first()
     return _transition(row) if row else None
 
 
-async def history(conn: AsyncConnection, key: RefKey, *, limit: int = 50) -> tuple[Transition, ...]:
+async def history(conn: Reading, key: RefKey, *, limit: int = 50) -> tuple[Transition, ...]:
     """A ref's transitions, newest first."""
     found = await conn.execute(
         sa.select(transitions)
@@ -122,7 +122,9 @@ _RECENT = sa.select(transitions).join(
     & (transitions.c.ref == refs.c.ref)
     & (transitions.c.generation > refs.c.generation - REMEMBERED),
 )
-_WITNESS = (
+_KEEP = Many(dialect.insert_or_update(refs))
+_ADD = Many(sa.insert(transitions))
+_WITNESS = Many(
     sa.update(transitions)
     .where(transitions.c.id == sa.bindparam("of"))
     .values(by_webhook=sa.bindparam("webhook"), by_poll=sa.bindparam("poll"))

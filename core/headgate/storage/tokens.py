@@ -9,9 +9,9 @@ from datetime import datetime
 
 import msgspec
 import sqlalchemy as sa
-from sqlalchemy.ext.asyncio import AsyncConnection
 
 from headgate.api import Secret
+from headgate.storage.connection import Reading
 from headgate.storage.ids import new_id
 from headgate.storage.tables import tokens
 
@@ -43,7 +43,7 @@ def hash_of(token: str) -> str:
     return hashlib.sha256(token.encode(errors="surrogateescape")).hexdigest()
 
 
-async def create(conn: AsyncConnection, record: TokenRecord) -> bool:
+async def create(conn: Reading, record: TokenRecord) -> bool:
     """Keep it; `False` when there is one of that name."""
     taken = await conn.execute(sa.select(tokens.c.id).where(tokens.c.name == record.name))
     if taken.first():
@@ -53,29 +53,30 @@ async def create(conn: AsyncConnection, record: TokenRecord) -> bool:
     return True
 
 
-async def by_hash(conn: AsyncConnection, hash: str) -> TokenRecord | None:  # noqa: A002 - the column's name
+async def by_hash(conn: Reading, hash: str) -> TokenRecord | None:  # noqa: A002 - the column's name
     """The token with this hash."""
     row = (await conn.execute(sa.select(tokens).where(tokens.c.hash == hash))).mappings().first()
     return TokenRecord(**row) if row else None
 
 
-async def used(conn: AsyncConnection, id: str, now: datetime) -> None:  # noqa: A002 - the word everybody says
+async def used(conn: Reading, id: str, now: datetime) -> None:  # noqa: A002 - the word everybody says
     """Note that it was used; call it at most every few minutes for one token."""
     await conn.execute(sa.update(tokens).where(tokens.c.id == id).values(last_used_at=now))
 
 
-async def list(conn: AsyncConnection) -> tuple[TokenRecord, ...]:  # noqa: A001 - reads as tokens.list
+async def list(conn: Reading) -> tuple[TokenRecord, ...]:  # noqa: A001 - reads as tokens.list
     """All, by name."""
     found = await conn.execute(sa.select(tokens).order_by(tokens.c.name))
     return tuple(TokenRecord(**row) for row in found.mappings())
 
 
-async def remove(conn: AsyncConnection, name: str) -> bool:
+async def remove(conn: Reading, name: str) -> bool:
     """Forget the token of this name; `False` when there is none."""
     removed = await conn.execute(sa.delete(tokens).where(tokens.c.name == name).returning(tokens.c.id))
     return removed.first() is not None
 
 
-async def count(conn: AsyncConnection) -> int:
+async def count(conn: Reading) -> int:
     """How many there are."""
-    return (await conn.execute(sa.select(sa.func.count()).select_from(tokens))).scalar_one()
+    found: int = (await conn.execute(sa.select(sa.func.count()).select_from(tokens))).scalar_one()
+    return found
