@@ -56,6 +56,11 @@ class Circuit:
         return self._faults
 
     @property
+    def last_block(self) -> float:
+        """When everybody had to stand still for it, by the clock."""
+        return self._blocks[-1] if self._blocks else float("-inf")
+
+    @property
     def seconds_left(self) -> float:
         """Until a trial is let through; 0 when it is closed or a trial is due."""
         return max(0.0, self._until - self._clock()) if self.opened else 0.0
@@ -78,7 +83,7 @@ class Circuit:
         self.opened = self._trying = False
         self._faults = 0
         self._pause = FIRST_PAUSE
-        if self._blocks and self._clock() - self._blocks[-1] > MEMORY:
+        if self._clock() - self.last_block > MEMORY:
             self._blocks.clear()
 
     def failed(self, reason: str) -> None:

@@ -91,7 +91,7 @@ def place_of(module_name: str, *, alone: bool) -> str | None:
     for name in prefixes if alone else prefixes[-1:]:
         file = getattr(sys.modules.get(name), "__file__", None)
         if file:  # a name space that several distributions share has none
-            folder, base = os.path.split(os.path.abspath(file))  # noqa: PTH100 - see HOST
+            folder, base = os.path.split(os.path.abspath(str(file)))  # noqa: PTH100 - see HOST
             return folder + os.sep if base == "__init__.py" else os.path.join(folder, base)  # noqa: PTH118 - see HOST
     return None
 

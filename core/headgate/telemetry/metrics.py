@@ -10,11 +10,12 @@ import re
 from collections.abc import Mapping
 from typing import Literal, TypeAlias
 
-from prometheus_client import CollectorRegistry, Counter, Gauge, Histogram
+from prometheus_client import CollectorRegistry, Counter, Gauge, Histogram, ProcessCollector
 from prometheus_client.exposition import CONTENT_TYPE_LATEST, generate_latest
 
 from headgate.api.builds import Outcome
 from headgate.telemetry.calls import Calls
+from headgate.telemetry.plugins import PluginNumbers
 
 OTHER = "other"
 MAX_EVENTS = 64
@@ -70,12 +71,12 @@ class Metrics:
             registry=registry,
         )
         self._request_timers: dict[tuple[str, str, int], Histogram] = {}
-        self._plugin_failures = Counter(
-            "headgate_plugin_failures", "Plugins that broke their contract.", ["plugin"], registry=registry
-        )
+        self.plugins = PluginNumbers(registry)
         self.calls = Calls(registry)
         self._config_valid = Gauge("headgate_config_valid", "1 when the last reload was taken.", registry=registry)
         self._job_problems = Gauge("headgate_job_problems", "Problems in job files.", registry=registry)
+        self._tasks = Gauge("headgate_tasks", "Asyncio tasks of the server.", registry=registry)
+        ProcessCollector(registry=registry)  # process_resident_memory_bytes, process_open_fds and their like
 
     def delivery(self, *, provider: str, connection: str, event: str | None, result: DeliveryResult) -> None:
         """A webhook request was answered. `event` is the sender's own word, only trusted when the seal was."""
@@ -97,6 +98,10 @@ class Metrics:
         """How many builds there are in each unfinished state."""
         for state, count in depth.items():
             self._queue_depth.labels(str(state)).set(count)
+
+    def tasks(self, count: int) -> None:
+        """How many tasks the event loop has: what grows for ever was forgotten somewhere."""
+        self._tasks.set(count)
 
     def observe_queue_wait(self, seconds: float) -> None:
         """A build started this long after it was queued."""
@@ -124,7 +129,7 @@ class Metrics:
 
     def plugin_failed(self, plugin: str) -> None:
         """A plugin raised what its contract does not allow."""
-        self._plugin_failures.labels(plugin).inc()
+        self.plugins.plugin_failed(plugin)
 
     def configuration(self, *, valid: bool, job_problems: int) -> None:
         """What the last (re)load found."""
