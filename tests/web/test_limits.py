@@ -5,9 +5,12 @@ from __future__ import annotations
 import asyncio
 import contextlib
 import json
+import socket
+import struct
 import time
 
 import pytest
+import structlog
 from web_server import github_headers, push_body, running_server
 
 from headgate.storage import deliveries
@@ -146,6 +149,23 @@ async def test_a_chunked_body_is_counted_while_it_arrives(impatient, wire):
     chunk = b"1000\r\n" + b"x" * 4096 + b"\r\n"
     await wire.say(raw_request(b"", extra=[("Transfer-Encoding", "chunked")], length=False) + chunk * 3)
     assert (await wire.answer())[0] == 413
+
+
+@pytest.mark.parametrize("share", [0, 50])
+async def test_a_client_that_resets_in_its_body_is_no_fault_of_ours(impatient, share):
+    """It is refused like any body that broke off; strangers must not fill the log with tracebacks."""
+    body = push_body()
+    wire = await Wire.open(impatient)
+    await wire.say(raw_request(body) + body[:share])
+    wire.writer.get_extra_info("socket").setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, struct.pack("ii", 1, 0))
+    with structlog.testing.capture_logs() as logged:
+        wire.writer.transport.abort()
+        counted = {"method": "POST", "route": "/webhooks/{connection}", "status": "400"}
+        async with asyncio.timeout(5):
+            while not impatient.parts.metrics.value("headgate_http_request_duration_seconds_count", **counted):
+                await asyncio.sleep(0.01)
+    assert [one for one in logged if one["log_level"] == "error"] == []
+    assert await stored(impatient) == ()
 
 
 async def test_a_chunked_body_within_the_limit_is_taken(impatient, wire):

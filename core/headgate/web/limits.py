@@ -69,7 +69,7 @@ async def read_body(request: web.BaseRequest, *, max_body: int, deadline: float)
                     raise _too_large(max_body)
     except TimeoutError:
         raise Refusal(408, f"The body did not arrive within {deadline:g} seconds.", headers=_CLOSE) from None
-    except (web.RequestPayloadError, ValueError):
+    except (web.RequestPayloadError, ConnectionError, ValueError):  # a sender that hangs up is no fault of ours
         raise Refusal(
             400, "The body ended before it was complete, or its chunks are malformed.", headers=_CLOSE
         ) from None

@@ -252,6 +252,8 @@ class _Protocol(web.RequestHandler):
         """What is no HTTP gets a problem; the line at fault goes nowhere, as it may hold a token."""
         if request.writer.output_size > 0:
             raise ConnectionError("the answer had begun")
+        if isinstance(exc, ConnectionError):
+            raise exc  # the client went away: aiohttp lets it go without a word
         if status >= 500:  # noqa: PLR2004 - HTTP's own border
             log.error("a request failed outside every route", exc_info=exc)
         if isinstance(exc, LineTooLong):
