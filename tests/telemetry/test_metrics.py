@@ -43,6 +43,7 @@ def test_every_method_shows_in_the_exposition():
     metrics.observe_request(0.01, method="GET", route="/api/v1/builds", status=200)
     metrics.plugin_failed("github")
     metrics.configuration(valid=True, job_problems=3)
+    metrics.tasks(12)
     expected = {
         'headgate_decisions_total{verdict="build"} 1.0',
         'headgate_decisions_total{verdict="no_build"} 1.0',
@@ -56,8 +57,10 @@ def test_every_method_shows_in_the_exposition():
         'headgate_plugin_failures_total{plugin="github"} 1.0',
         "headgate_config_valid 1.0",
         "headgate_job_problems 3.0",
+        "headgate_tasks 12.0",
     }
     assert expected <= set(metrics.exposition().decode().splitlines())
+    assert metrics.value("process_open_fds") > 2
 
 
 def test_two_servers_in_one_process_do_not_share_numbers():

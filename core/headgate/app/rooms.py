@@ -45,9 +45,6 @@ log = structlog.get_logger(__name__)
 DEPTH_SECONDS = 5.0
 """Seconds between two looks at the queue's depth."""
 
-DRAIN_SECONDS = 10.0
-"""How long running builds may still go on when the server is stopped; then they are ended and handed back."""
-
 
 class Rooms:
     """Every room that works by itself, wired to the others by the functions they need and nothing more."""
@@ -196,15 +193,21 @@ class Rooms:
 
     async def drain(self) -> None:
         """Nothing new comes in any more: let what runs here end, for a while."""
-        self._terminal.stopping(self._worker.running, seconds=DRAIN_SECONDS)
-        await self._worker.drain(DRAIN_SECONDS)
+        within = self._settings.worker.stop_within
+        self._terminal.stopping(self._worker.running, seconds=within)
+        await self._worker.drain(within)
+
+    def stop_claiming(self) -> None:
+        """The server is about to stop: what waits stays where a later one finds it."""
+        self._worker.stop_claiming()
 
     async def _watch_queue(self) -> None:
-        """The queue's depth, for the metrics."""
+        """The queue's depth and our own tasks, for the metrics."""
         while True:
             async with self._database.reading() as connection:
                 depth = await builds.depth(connection)
             self._metrics.queue_depth({State.QUEUED: depth.queued, State.RUNNING: depth.running})
+            self._metrics.tasks(len(asyncio.all_tasks()))
             await asyncio.sleep(DEPTH_SECONDS)
 
     def _jobs_changed(self) -> None:
