@@ -54,6 +54,7 @@ class Attempt:
         self._with = equipment
         self._lease = Lease(equipment.lease, asked=asked)
         self._lapsed = False
+        self.begun = False
         self._folder = Folder(equipment.workspaces, self.build.id, self.claimed.fence)
         self._redactor = equipment.redactor.scoped()
         self._stopping: asyncio.Future[Stop] = asyncio.get_running_loop().create_future()
@@ -133,10 +134,14 @@ class Attempt:
 
     def _unless_full(self, result: api.Result) -> api.Result:
         """A step that fails on a full disk has said nothing about the commit: then it was us."""
-        if result.outcome is not api.Outcome.FAILED or not is_full(self._folder.own):
+        full = self._full()
+        if result.outcome is not api.Outcome.FAILED or not full:
             return result
-        reason = f"no space is left on the disk of the workspaces ({self._folder.own.parent}): {result.reason}"
-        return msgspec.structs.replace(result, outcome=api.Outcome.ERRORED, reason=reason)
+        return msgspec.structs.replace(result, outcome=api.Outcome.ERRORED, reason=f"{full}: {result.reason}")
+
+    def _full(self) -> str:
+        root = self._folder.own.parent
+        return f"no space is left on the disk of the workspaces ({root})" if is_full(root) else ""
 
     async def _race(self, work: asyncio.Task[api.Result], seconds: float) -> tuple[Stop | None, api.Result | None]:
         """Wait for the work, a stop or the time, whichever is first; what was cut short has ended when this returns."""
@@ -190,6 +195,7 @@ class Attempt:
             deadline=max(0.0, seconds - (loop.time() - began)),
         )
         # Whoever finds this build after a crash may run it again only when nothing of it ran.
+        self.begun = True
         if not await self._with.queue.begin(self.claimed):
             raise _Fenced("the lease was lost")
         return await executor.run(self._work, self._bench)
@@ -352,6 +358,8 @@ class Attempt:
                 reason = str(error)
             case OSError():
                 reason = f"{error.strerror or error}{f': {error.filename}' if error.filename else ''}"
+                if full := self._full():
+                    reason = f"{full}: {reason}"
             case _:
                 reason = f"an internal error ({type(error).__name__}); the server's log has more"
                 _log.error("build_errored", exc_info=error)
