@@ -40,7 +40,7 @@ def test_a_broken_plugin_is_named_with_its_reason_and_the_exit_code_is_1(headgat
     (info / "METADATA").write_text("Metadata-Version: 2.1\nName: broken\nVersion: 1.0\n")
     (info / "entry_points.txt").write_text("[headgate.plugins]\nmoon = nothing_of_this_name\n")
     done = headgate("plugins", PYTHONPATH=str(tmp_path))
-    assert done.returncode == 78
+    assert done.returncode == 1
     assert "moon (broken 1.0): it cannot be imported: ModuleNotFoundError" in done.stdout
 
 
@@ -182,7 +182,7 @@ def test_a_port_that_is_taken_is_a_sentence(headgate, folder):
         taken.listen()
         port = taken.getsockname()[1]
         done = headgate("serve", "--port", port)
-    assert done.returncode == 78
+    assert done.returncode == 1
     assert f"the server cannot listen on 127.0.0.1 port {port}: address already in use" in done.stderr
     assert "--port" in done.stderr
 
