@@ -6,7 +6,7 @@ import ipaddress
 import re
 from collections.abc import Mapping, Sequence
 from typing import TypeAlias
-from urllib.parse import quote, unquote, urlsplit
+from urllib.parse import quote, unquote, urljoin, urlsplit
 
 import msgspec
 from yarl import URL
@@ -86,13 +86,16 @@ class BaseUrl(msgspec.Struct, frozen=True, kw_only=True):
             raise refused
         try:
             there = URL(self.url + "/").join(URL(link))
-            parts = urlsplit(str(there))
+            parts = urlsplit(urljoin(self.url + "/", link))  # as it is written: `%2F` stays `%2F`
         except ValueError:
             raise refused from None
-        if there.origin() != self.origin or there.user is not None or there.password is not None:
+        ours = self.origin
+        if (there.scheme, there.host, there.port) != (ours.scheme, ours.host, ours.port):
+            raise refused
+        if there.user is not None or there.password is not None or not parts.path.startswith("/"):
             raise refused
         query = f"?{parts.query}" if parts.query else ""
-        return URL(f"{self.origin}{parts.path}{query}", encoded=True)
+        return URL(f"{ours}{parts.path}{query}", encoded=True)
 
 
 def segment(text: str) -> str:
