@@ -47,7 +47,7 @@ def look_at_wal(database: Path) -> None:
         lost=f"up to {loss.lost} of the last transactions" if loss.lost else "nothing: all of it was in the database",
         kept=str(kept),
     )
-    _check(database, "integrity_check", seconds=None)
+    _check(database, "integrity_check", None)
 
 
 def evidence(database: Path) -> Sequence[Path]:
@@ -56,8 +56,13 @@ def evidence(database: Path) -> Sequence[Path]:
 
 
 def look_after_crash(database: Path) -> None:
-    """`PRAGMA quick_check` for `CHECK_SECONDS`, not longer, as a start must stay quick. Raises `StorageDamaged`."""
-    _check(database, "quick_check", seconds=CHECK_SECONDS)
+    """Whether the file is sound, as far as `CHECK_SECONDS` allow, as a start must stay quick. Raises `StorageDamaged`.
+
+    First its pages, then whether tables and indexes say the same.
+    """
+    deadline = time.monotonic() + CHECK_SECONDS
+    if not (_check(database, "quick_check", deadline) and _check(database, "integrity_check", deadline)):
+        _log.info("looked for damage after a crash, as far as time allowed", seconds=CHECK_SECONDS)
 
 
 def _keep(database: Path, *, move: bool) -> Path:
@@ -81,8 +86,8 @@ def _keep(database: Path, *, move: bool) -> Path:
     return kept
 
 
-def _check(database: Path, pragma: str, *, seconds: float | None) -> None:
-    deadline = time.monotonic() + seconds if seconds is not None else None
+def _check(database: Path, pragma: str, deadline: float | None) -> bool:
+    """Whether it came to its end in time."""
     with contextlib.closing(sqlite3.connect(database)) as connection:
         if deadline is not None:
             connection.set_progress_handler(lambda: time.monotonic() > deadline, _PROGRESS_STEPS)
@@ -91,7 +96,7 @@ def _check(database: Path, pragma: str, *, seconds: float | None) -> None:
         except sqlite3.DatabaseError as error:
             if error.sqlite_errorcode != sqlite3.SQLITE_INTERRUPT:
                 raise StorageDamaged(f"{database} is damaged: {error}; {WHAT_TO_DO}") from error
-            _log.info("looked for damage after a crash, as far as time allowed", seconds=seconds)
-            return
+            return False
     if found != ["ok"]:
         raise StorageDamaged(f"{database} is damaged ({'; '.join(found)}); {WHAT_TO_DO}")
+    return True
