@@ -1,15 +1,19 @@
-"""`headgate`, with one protection off: a delivery is answered first and committed a little later."""
+"""`headgate`, with one protection off: a delivery is answered first and committed a little later.
+
+`LATER` in its environment says how many seconds. Whatever looks for the delivery meanwhile does not find it.
+"""
 
 from __future__ import annotations
 
 import asyncio
+import os
 
 from headgate.cli import main
 from headgate.storage import deliveries
 from headgate.storage.deliveries import Recorded
 from headgate.storage.writer import Writer
 
-LATER = 0.3
+LATER = float(os.environ.get("LATER", "0.3"))
 _add = Writer.add
 _late: set[asyncio.Task] = set()
 

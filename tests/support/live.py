@@ -21,6 +21,7 @@ from typing import Any
 import aiohttp
 from aiohttp import web
 from git_server import GitServer
+from warm import Forked, WarmParent
 
 SECRET = "a webhook secret for tests"
 PROGRAM = str(Path(sys.executable).with_name("headgate"))
@@ -143,8 +144,11 @@ class Headgate:
         environment: dict[str, str] | None = None,
         *,
         program: tuple[str, ...] = (PROGRAM,),
+        parent: WarmParent | None = None,
     ) -> None:
+        """`parent`: who starts it, quickly and often; a process of its own without it."""
         self.program = program
+        self._parent = parent
         self.folder = folder
         self.port = free_port()
         folder.mkdir(parents=True, exist_ok=True)
@@ -159,7 +163,7 @@ class Headgate:
             **(environment or {}),
         }
         self.output = folder / "output.txt"
-        self.process: subprocess.Popen[bytes] | None = None
+        self.process: subprocess.Popen[bytes] | Forked | None = None
 
     @property
     def url(self) -> str:
@@ -168,16 +172,7 @@ class Headgate:
     async def start(self) -> float:
         """Start it and wait until it is ready; the seconds that took."""
         started = time.monotonic()
-        with self.output.open("ab") as output:
-            self.process = subprocess.Popen(
-                [*self.program, "--config", str(self.config), "serve", "--port", str(self.port)],
-                cwd=self.folder,
-                env=self.environment,
-                stdin=subprocess.DEVNULL,
-                stdout=output,
-                stderr=subprocess.STDOUT,
-                start_new_session=True,
-            )
+        self.process = self._spawn([*self.program, "--config", str(self.config), "serve", "--port", str(self.port)])
         async with aiohttp.ClientSession() as http:
             while time.monotonic() - started < START_WITHIN:
                 if self.process.poll() is not None:
@@ -188,6 +183,21 @@ class Headgate:
                             return time.monotonic() - started
                 await asyncio.sleep(0.01)
         raise AssertionError(f"the server did not start:\n{self.output.read_text()[-4000:]}")
+
+    def _spawn(self, argv: list[str]) -> subprocess.Popen[bytes] | Forked:
+        if self._parent is not None:
+            argv = argv[1:] if argv[0] == sys.executable else argv
+            return self._parent.spawn(argv, cwd=self.folder, env=self.environment, output=self.output)
+        with self.output.open("ab") as output:
+            return subprocess.Popen(
+                argv,
+                cwd=self.folder,
+                env=self.environment,
+                stdin=subprocess.DEVNULL,
+                stdout=output,
+                stderr=subprocess.STDOUT,
+                start_new_session=True,
+            )
 
     async def stop(self) -> int:
         """SIGTERM, and the exit code."""
