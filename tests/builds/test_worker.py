@@ -504,3 +504,41 @@ async def test_a_killed_server_takes_its_builds_with_it_and_the_next_one_says_lo
     assert build.outcome is api.Outcome.LOST
     assert build.finished_at - build.started_at < timedelta(seconds=60)
     assert list((tmp_path / "data" / "workspaces").iterdir()) == []
+
+
+async def test_a_build_that_has_not_begun_when_the_server_stops_waits_again(desk):
+    """In its checkout, say, which here takes for ever: nothing of it ran, so nothing is lost though it has no retries."""
+
+    class Slow:
+        async def check_out(self, *_, **__):
+            preparing.set()
+            await asyncio.Event().wait()
+
+    preparing, desk.sources = asyncio.Event(), Slow()
+    build_id = await desk.plan("true", checkout=api.Checkout())
+    worker = desk.worker()
+    task = asyncio.create_task(worker.run())
+    await preparing.wait()
+    began = time.monotonic()
+    await worker.drain(60)
+    await task
+    assert time.monotonic() - began < 30, "it is not waited for"
+    build = await desk.get(build_id)
+    assert (build.state, build.attempt) == (api.State.QUEUED, 0)
+    assert build.reason == "the server was stopped before it began"
+
+
+async def test_a_build_that_is_claimed_while_the_server_stops_waits_again(desk, monkeypatch):
+    build_id = await desk.plan("true")
+    worker = desk.worker()
+    claim = worker._queue.claim
+
+    async def claimed(**more):
+        assigned = await claim(**more)
+        worker.stop_claiming()
+        return assigned
+
+    monkeypatch.setattr(worker._queue, "claim", claimed)
+    await worker.run()
+    build = await desk.get(build_id)
+    assert (build.state, build.attempt) == (api.State.QUEUED, 0)

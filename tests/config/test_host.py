@@ -9,8 +9,12 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 from headgate.api import ConfigError
+from headgate.config.fitting import Fitting
+from headgate.config.formats import Formats
 from headgate.config.host import load_good_part, load_plugin_settings, load_settings
 from headgate.config.settings import PluginSettings
+from headgate.config.written import take_as_written
+from headgate.config.yaml import Document
 
 
 def problems(folder, text: str, kinds=None) -> list[str]:
@@ -38,7 +42,7 @@ def test_every_key_arrives_in_its_unit(folder):
         server: {host: "::1", port: 0, public_url: "https://ci.example.org/", max_body: 1MiB, read_timeout: 5s}
         git: {local_roots: ["."], timeout: 2m, max_repository_size: 1GiB}
         polling: {jitter: 0.2, concurrency: 3}
-        worker: {slots: 0, lease: 1m, log_limit: 1000}
+        worker: {slots: 0, lease: 1m, stop_within: 1h, log_limit: 1000}
         logs: {format: json, level: debug}
         plugins: {allow: [headgate], deny: [x]}
         connections:
@@ -55,7 +59,8 @@ def test_every_key_arrives_in_its_unit(folder):
     assert settings.public_url == "https://ci.example.org"
     assert settings.git.local_roots == (here,)
     assert (settings.git.timeout, settings.git.max_repository_size) == (120.0, 1 << 30)
-    assert (settings.worker.slots, settings.worker.lease, settings.worker.log_limit) == (0, 60.0, 1000)
+    worker = settings.worker
+    assert (worker.slots, worker.lease, worker.stop_within, worker.log_limit) == (0, 60.0, 3600.0, 1000)
     assert settings.plugins == PluginSettings(allow=("headgate",), deny=("x",))
     (acme,) = settings.connections
     assert (acme.name, acme.provider) == ("acme", "forge")
@@ -159,7 +164,7 @@ WHOLE = {
     "server": {"host": "h", "port": 1, "public_url": "https://x", "max_body": "1MiB", "read_timeout": "5s"},
     "git": {"local_roots": ["."], "timeout": "2m", "max_repository_size": "1GiB"},
     "polling": {"jitter": 0.1, "concurrency": 3},
-    "worker": {"slots": 1, "lease": "1m", "log_limit": "1KiB"},
+    "worker": {"slots": 1, "lease": "1m", "stop_within": "5m", "log_limit": "1KiB"},
     "logs": {"format": "json", "level": "info"},
     "plugins": {"allow": ["a"], "deny": []},
     "connections": {"a": {"provider": "forge", "root": "x", "secrets": ["secret://env/X"]}},
@@ -175,6 +180,13 @@ JUNK = st.recursive(
 KEYS = st.sampled_from(
     [(key, None) for key in WHOLE] + [(k, n) for k, v in WHOLE.items() if isinstance(v, dict) for n in v]
 )
+
+
+def test_a_block_that_was_cut_out_is_no_text_any_more():
+    document = Document(file="", value={"data": 5}, texts={("credential_stores", "env", "x"): "5", ("data",): "5"})
+    fitting = Fitting({"properties": {"data": {"type": "string"}}}, Formats(folder=Path()))
+    assert take_as_written(document, (), document.value, fitting)
+    assert document.value == {"data": "5"}
 
 
 @settings(max_examples=300, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])

@@ -25,6 +25,7 @@ from headgate.builds.workspace import Sources, remove_leftovers
 from headgate.config.settings import WorkerSettings
 from headgate.credentials.redaction import Redactor
 from headgate.credentials.references import Secrets
+from headgate.plugins.guard import Guards, lone_guards
 from headgate.storage.builds import Cancelled, Claimed
 from headgate.storage.database import Database
 from headgate.storage.errors import Busy, StorageFull
@@ -32,6 +33,8 @@ from headgate.telemetry.metrics import Metrics
 
 _LOOK = 5.0
 """Seconds between two looks at the queue when nobody wakes us: another process may have planned a build."""
+
+_NOT_BEGUN = "the server was stopped before it began"
 
 _log = structlog.get_logger(__name__)
 
@@ -59,13 +62,15 @@ class Worker:
         name: str,
         environment: Mapping[str, str],
         changed: Callable[[api.Build], None],
+        guards: Guards | None = None,
     ) -> None:
         """`unseal(sealed, bound_to)` opens password parameters. `hidden`: what no build may see besides `data`.
 
         `environment`: the server's own, of which builds get the harmless part. `changed(build)` is called after
         every committed change of a build; it must not block. `name` must be this worker's alone.
         """
-        self._queue = Queue(database=database, notifiers=notifiers, now=now, changed=changed)
+        self._guards = guards or lone_guards()
+        self._queue = Queue(database=database, notifiers=notifiers, now=now, changed=changed, guards=self._guards)
         self._database = database
         self._executors = executors
         self._sources = sources
@@ -105,10 +110,17 @@ class Worker:
             finally:
                 await self._hand_back("the server was stopped while it ran")
 
-    async def drain(self, timeout: float) -> None:  # noqa: ASYNC109 - how long builds may go on, not this call
-        """Claim no more, let builds go on for `timeout` seconds, then end and hand back what still runs."""
+    def stop_claiming(self) -> None:
+        """Start nothing more. A build of which nothing ran yet waits again, which costs nobody anything."""
         self._draining = True
         self._awake.set()
+        for attempt in self._attempts.values():
+            if not attempt.begun:
+                attempt.stop("handed_back", _NOT_BEGUN)
+
+    async def drain(self, timeout: float) -> None:  # noqa: ASYNC109 - how long builds may go on, not this call
+        """Claim no more, let builds go on for `timeout` seconds, then end and hand back what still runs."""
+        self.stop_claiming()
         if self._tasks:
             await asyncio.wait(self._tasks, timeout=timeout)
         await self._hand_back("the server was stopped while it ran")
@@ -154,6 +166,7 @@ class Worker:
             queue=self._queue,
             database=self._database,
             executors=self._executors,
+            guards=self._guards,
             sources=self._sources,
             secrets=self._secrets,
             redactor=self._redactor,
@@ -181,7 +194,10 @@ class Worker:
             _log.warning("claim_failed", reason=str(error))
             return
         for one in assigned:
-            self._start(one, equipment, asked)
+            if self._draining:  # since we asked
+                await self._queue.release(one.claimed, reason=_NOT_BEGUN)
+            else:
+                self._start(one, equipment, asked)
 
     def _start(self, assigned: Assigned, equipment: Equipment, asked: float) -> None:
         build = assigned.claimed.build

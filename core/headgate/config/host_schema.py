@@ -21,6 +21,12 @@ PLUGINS: Schema = {
             "description": "Only these: plugin or distribution names. Without it: all that are installed.",
         },
         "deny": {**_TEXTS, "default": [], "description": "Not these; `deny` wins over `allow`."},
+        "memory_growth": {
+            "type": "string",
+            "format": "size",
+            "default": "256MiB",
+            "description": "By how much the server's memory may grow before it looks, for some seconds, whose code keeps it; `0B`: never.",
+        },
     },
 }
 
@@ -119,6 +125,11 @@ WORKER: Schema = {
         "lease": duration_schema(
             "How long a worker may be silent before its builds count as lost.",
             default="30s",
+        ),
+        "stop_within": duration_schema(
+            "How long builds may go on when the server is stopped. What then still runs is ended and handed back: "
+            "it waits again if its job has `retries` left, else it is `lost`.",
+            default="10s",
         ),
         "log_limit": {
             "type": "string",

@@ -22,10 +22,14 @@ class ServerSettings(msgspec.Struct, frozen=True, kw_only=True):
 
 
 class PluginSettings(msgspec.Struct, frozen=True, kw_only=True):
-    """Which plugins may be imported: entry-point or distribution names. `allow=None` allows all; `deny` wins."""
+    """Which plugins may be imported: entry-point or distribution names. `allow=None` allows all; `deny` wins.
+
+    `memory_growth`: bytes by which the server may grow before it looks whose code keeps the memory; 0: never.
+    """
 
     allow: tuple[str, ...] | None = None
     deny: tuple[str, ...] = ()
+    memory_growth: int = 268_435_456
 
 
 class GitSettings(msgspec.Struct, frozen=True, kw_only=True):
@@ -44,10 +48,14 @@ class PollSettings(msgspec.Struct, frozen=True, kw_only=True):
 
 
 class WorkerSettings(msgspec.Struct, frozen=True, kw_only=True):
-    """What runs builds here: `slots` at once, `lease` seconds between proofs of life, `log_limit` bytes a build."""
+    """What runs builds here: `slots` at once, `lease` seconds between proofs of life, `log_limit` bytes a build.
+
+    `stop_within`: seconds that builds may go on when the server is stopped.
+    """
 
     slots: int = 2
     lease: float = 30.0
+    stop_within: float = 10.0
     log_limit: int = 67_108_864
 
 

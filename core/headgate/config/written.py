@@ -21,9 +21,13 @@ def take_as_written(document: Document, below: KeyPath, value: Any, fitting: Fit
         if len(path) <= depth or path[:depth] != below:
             continue
         *way, last = path[depth:]
-        parent = value
-        for step in way:
-            parent = parent[step]
+        try:
+            parent = value
+            for step in way:
+                parent = parent[step]
+            parent[last]
+        except LookupError:  # a whole block that was wrong has been cut out
+            continue
         if parent[last] is not None and _takes_text(fitting, path[depth:], value, parent[last]):
             parent[last] = text
             changed = True
