@@ -26,6 +26,7 @@ from headgate.api.events import Manual, Push
 from headgate.api.notifiers import Notifier
 from headgate.api.rules import Subject
 from headgate.config.parameters import validate
+from headgate.plugins.guard import Guards, lone_guards
 from headgate.routing.index import CompiledJob, Snapshot, why_absent
 from headgate.routing.judge import judge, subject_text
 from headgate.routing.news import plan_news
@@ -70,6 +71,20 @@ class _Case:
     settled: Settled | None
 
 
+@dataclass(frozen=True, slots=True, kw_only=True)
+class _Look:
+    """A fact, the jobs it concerns, and what their rules are shown of it; `asks_git` when that is not all yet."""
+
+    fact: Fact
+    jobs: tuple[CompiledJob, ...]
+    subject: Subject
+    asks_git: bool = False
+
+    def seen(self, subject: Subject) -> _Look:
+        """With all that git could tell."""
+        return _Look(fact=self.fact, jobs=self.jobs, subject=subject)
+
+
 class Flow:
     """Judges facts and commits what follows from them."""
 
@@ -84,6 +99,7 @@ class Flow:
         metrics: Metrics,
         now: Callable[[], datetime],
         planned: Callable[[Sequence[Build]], None],
+        guards: Guards | None = None,
     ) -> None:
         """`seal(text, bound_to)` seals password parameters; `planned(builds)` wakes whoever runs them."""
         self._database = database
@@ -94,6 +110,7 @@ class Flow:
         self._metrics = metrics
         self._now = now
         self._planned = planned
+        self._guards = guards or lone_guards()
         self._lanes = Lanes()
 
     async def admit(self, facts: Sequence[Fact], *, settled: Settled | None = None) -> tuple[Admitted, ...]:
@@ -103,12 +120,27 @@ class Flow:
         has settled the delivery.
         """
         async with self._lanes.enter({(fact.connection, fact.key) for fact in facts}):
-            case = _Case(judged=tuple([await self._judge(fact) for fact in facts]), settled=settled)
+            judged = tuple([await self._judge(fact) for fact in facts])
             # The writer keeps the order in which it is asked, so the lane is free before the commit is on disk.
-            commit = asyncio.create_task(self._database.writer.add(self._commit, case))
-        admitted = await commit
-        self._tell(admitted)
-        return admitted
+            commit = self._submit(judged, settled)
+        return await commit
+
+    def admit_at_once(
+        self, facts: Sequence[Fact], *, settled: Settled | None = None
+    ) -> asyncio.Future[tuple[Admitted, ...]] | None:
+        """Like `admit`, for facts that can be judged now; `None`: they have to wait for git or for others' turn."""
+        if any(self._lanes.taken((fact.connection, fact.key)) for fact in facts):
+            return None
+        looks = [self._look(fact) for fact in facts]
+        if any(look.asks_git for look in looks):
+            return None
+        return self._submit(tuple([_judged(look) for look in looks]), settled)
+
+    def _submit(self, judged: tuple[Judged, ...], settled: Settled | None) -> asyncio.Future[tuple[Admitted, ...]]:
+        case = _Case(judged=judged, settled=settled)
+        commit = self._database.writer.submit(self._commit, case, later=True)
+        commit.add_done_callback(self._tell)
+        return commit
 
     async def run_job(
         self,
@@ -153,19 +185,29 @@ class Flow:
     # Before the transaction: pure judgements, and the one look at git they may need.
 
     async def _judge(self, fact: Fact) -> Judged:
-        jobs = self._jobs(fact)
+        look = self._look(fact)
+        return _judged(await self._with_history(look) if look.asks_git else look)
+
+    def _look(self, fact: Fact) -> _Look:
+        """The fact beside the jobs it concerns, and whether their rules look at what only git can tell."""
+        event, jobs = fact.event, self._jobs(fact)
         subject = Subject(
-            event=fact.event,
+            event=event,
             observer=fact.observer,
             now=self._now(),
             first_seen=fact.first_seen,
             default_branch=fact.default_branch,
         )
-        if isinstance(fact.event, Push) and fact.event.after is not None:
-            subject = await self._with_history(fact, fact.event, subject, jobs)
-        subject = subject_text(subject)
-        return Judged(
-            fact=replace(fact, event=subject.event), judgements=tuple((job, judge(job, subject)) for job in jobs)
+        if not isinstance(event, Push) or event.after is None:
+            return _Look(fact=fact, jobs=jobs, subject=subject)
+        paths = _changed_paths(event) if event.commits_complete else None
+        needs_paths = paths is None and any(job.needs_paths for job in jobs)
+        needs_message = not event.commits and any(job.conditions for job in jobs)
+        return _Look(
+            fact=fact,
+            jobs=jobs,
+            subject=replace(subject, changed_paths=paths) if paths is not None else subject,
+            asks_git=needs_paths or needs_message,
         )
 
     def _jobs(self, fact: Fact) -> tuple[CompiledJob, ...]:
@@ -176,19 +218,16 @@ class Flow:
         repository = getattr(fact.event, "repository", None)
         return snapshot.of_repository(fact.connection, fact.key, repository.path if repository else None)
 
-    async def _with_history(self, fact: Fact, push: Push, subject: Subject, jobs: Sequence[CompiledJob]) -> Subject:
-        """Commits and changed paths, from the event when it has what the rules look at, else from our mirror."""
-        complete = _changed_paths(push) if push.commits_complete else None
-        needs_paths = complete is None and any(job.needs_paths for job in jobs)
-        needs_message = not push.commits and any(job.conditions for job in jobs)
-        if not (needs_paths or needs_message):
-            return replace(subject, changed_paths=complete)
-        named = next((job.job.source.repository for job in jobs if job.key), push.repository.path)
+    async def _with_history(self, look: _Look) -> _Look:
+        """With commits and changed paths from our mirror."""
+        push = look.subject.event
+        assert isinstance(push, Push)  # noqa: S101 - nothing else asks git
+        named = next((job.job.source.repository for job in look.jobs if job.key), push.repository.path)
         try:
-            push, paths = await self._history.complete(fact.connection, named, push)
+            push, paths = await self._history.complete(look.fact.connection, named, push)
         except HeadgateError as error:
-            return replace(subject, paths_problem=str(error))
-        return replace(subject, event=push, changed_paths=paths)
+            return look.seen(replace(look.subject, changed_paths=None, paths_problem=str(error)))
+        return look.seen(replace(look.subject, event=push, changed_paths=paths))
 
     # Inside the transaction: what moved, then rows; waiting for nothing but the database.
 
@@ -236,15 +275,22 @@ class Flow:
             for draft in asked
             if not (one := by_decision[draft.decision.id]).existing
             for item in plan_news(
-                one.build, phase="queued", blocks=draft.job.notify, notifiers=self._notifiers, now=plan.now
+                one.build,
+                phase="queued",
+                blocks=draft.job.notify,
+                notifiers=self._notifiers,
+                now=plan.now,
+                guards=self._guards,
             )
         ]
         await notifications.add(connection, news)
         return admitted
 
-    def _tell(self, admitted: Iterable[Admitted]) -> None:
+    def _tell(self, commit: asyncio.Future[tuple[Admitted, ...]]) -> None:
+        if commit.cancelled() or commit.exception() is not None:
+            return  # whoever asked for it is told
         new: list[Build] = []
-        for one in admitted:
+        for one in commit.result():
             for decision in one.decisions:
                 self._metrics.decision(build=decision.build)
             new += one.builds
@@ -281,10 +327,21 @@ class Lanes:
                 self._locks[key].release()
                 self._leave(key)
 
+    def taken(self, key: tuple[str, str]) -> bool:
+        """Whether somebody holds or awaits this lane."""
+        return key in self._users
+
     def _leave(self, key: tuple[str, str]) -> None:
         self._users[key] -= 1
         if not self._users[key]:
             del self._users[key], self._locks[key]
+
+
+def _judged(look: _Look) -> Judged:
+    """Every job's verdict on what was seen."""
+    subject = subject_text(look.subject)
+    fact = look.fact if subject.event is look.fact.event else replace(look.fact, event=subject.event)
+    return Judged(fact=fact, judgements=tuple([(job, judge(job, subject)) for job in look.jobs]))
 
 
 async def _admitted_before(connection: Connection, fact: Fact) -> list[Admitted]:

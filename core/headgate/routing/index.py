@@ -5,15 +5,17 @@ from __future__ import annotations
 import hashlib
 from collections import defaultdict
 from collections.abc import Callable, Mapping, Sequence
+from contextlib import suppress
 from dataclasses import dataclass, field
 from typing import Protocol
 
 from headgate.api.conditions import Condition
-from headgate.api.errors import Problem
+from headgate.api.errors import PluginError, Problem
 from headgate.api.jobs import Block, Job
 from headgate.api.kinds import ConditionKind, TriggerKind
 from headgate.api.patterns import WILDCARDS, Globs
-from headgate.api.triggers import Trigger
+from headgate.api.triggers import PollPlan, Polls, Trigger
+from headgate.plugins.guard import Guard, Guards, lone_guards
 
 
 class RuleKinds(Protocol):
@@ -37,13 +39,29 @@ class CompiledJob:
     conditions: tuple[tuple[Block, Condition], ...]
     key: str | None
     pattern: Globs | None
+    told_first: tuple[tuple[Block, Trigger], ...]
+    """The triggers in the order in which they are asked: what a webhook told is not a poll's doing, …"""
+    polled_first: tuple[tuple[Block, Trigger], ...]
+    """… and what a poll saw is, whatever the file names first."""
+    guards: Guards = field(default_factory=lone_guards, compare=False)
+    """Stand at every call of a rule."""
 
     @property
     def needs_paths(self) -> bool:
         """Whether a rule looks at changed paths, which a poll or a cut payload does not bring."""
-        return any(trigger.needs_paths for _, trigger in self.triggers) or any(
-            condition.needs_paths for _, condition in self.conditions
+        return any(_needs_paths(self.guards.of("trigger", block.kind), rule) for block, rule in self.triggers) or any(
+            _needs_paths(self.guards.of("condition", block.kind), rule) for block, rule in self.conditions
         )
+
+    @property
+    def poll_plans(self) -> tuple[PollPlan, ...]:
+        """How its triggers want the repository to be asked; nothing of one that cannot tell."""
+        plans = []
+        for block, trigger in self.triggers:
+            if isinstance(trigger, Polls):
+                with suppress(PluginError):
+                    plans.append(self.guards.of("trigger", block.kind).run("poll_plan", trigger.poll_plan))
+        return tuple(plans)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -87,9 +105,11 @@ def make_snapshot(
     *,
     normalise: Mapping[str, Callable[[str], str]],
     problems: Sequence[Problem] = (),
+    guards: Guards | None = None,
 ) -> Snapshot:
     """Compile checked jobs. `normalise` maps a connection to its provider's function for repository paths."""
-    compiled = sorted((_compile(job, kinds, normalise[job.source.connection]) for job in jobs), key=_name)
+    guards = guards or lone_guards()
+    compiled = sorted((_compile(job, kinds, normalise[job.source.connection], guards) for job in jobs), key=_name)
     by_repository: dict[tuple[str, str], list[CompiledJob]] = defaultdict(list)
     patterns: dict[str, list[CompiledJob]] = defaultdict(list)
     for one in compiled:
@@ -107,16 +127,35 @@ def make_snapshot(
     )
 
 
-def _compile(job: Job, kinds: RuleKinds, normalise: Callable[[str], str]) -> CompiledJob:
+def _needs_paths(guard: Guard, rule: Trigger | Condition) -> bool:
+    try:
+        return guard.run("needs_paths", getattr, rule, "needs_paths") is True
+    except PluginError:
+        return False  # whatever it needs: it will not be asked, or fail again
+
+
+def _compile(job: Job, kinds: RuleKinds, normalise: Callable[[str], str], guards: Guards) -> CompiledJob:
     repository = job.source.repository
     is_pattern = bool(WILDCARDS & set(repository))
+    triggers = tuple((block, kinds.triggers[block.kind].compile(block.options)) for block in job.triggers)
     return CompiledJob(
         job=job,
-        triggers=tuple((block, kinds.triggers[block.kind].compile(block.options)) for block in job.triggers),
+        triggers=triggers,
         conditions=tuple((block, kinds.conditions[block.kind].compile(block.options)) for block in job.conditions),
         key=None if is_pattern else normalise(repository),
         pattern=Globs([repository]) if is_pattern else None,
+        told_first=tuple(sorted(triggers, key=_is_poll)),
+        polled_first=tuple(sorted(triggers, key=_is_told)),
+        guards=guards,
     )
+
+
+def _is_poll(rule: tuple[Block, Trigger]) -> bool:
+    return isinstance(rule[1], Polls)
+
+
+def _is_told(rule: tuple[Block, Trigger]) -> bool:
+    return not _is_poll(rule)
 
 
 def _name(compiled: CompiledJob) -> str:

@@ -4,9 +4,12 @@ from __future__ import annotations
 
 import msgspec
 
+from headgate.api.conditions import Condition
+from headgate.api.errors import PluginError
 from headgate.api.events import ChangeRequest, Push, event_type
+from headgate.api.jobs import Block
 from headgate.api.rules import Subject, Verdict
-from headgate.api.triggers import Polls
+from headgate.api.triggers import Trigger
 from headgate.routing.index import CompiledJob
 
 
@@ -27,7 +30,7 @@ def judge(compiled: CompiledJob, subject: Subject) -> Judgement:
     if matched is None:
         return _no_trigger(subject, verdicts)
     trigger, why = matched
-    judged = [condition.judge(subject) for _, condition in compiled.conditions]
+    judged = [_judged(compiled, block, condition, subject) for block, condition in compiled.conditions]
     verdicts += judged
     refused = next((verdict for verdict in judged if not verdict.passed), None)
     decided = refused or why
@@ -48,16 +51,49 @@ def subject_text(subject: Subject) -> Subject:
 
 
 def _first_match(compiled: CompiledJob, subject: Subject, verdicts: list[Verdict]) -> tuple[str, Verdict] | None:
-    # What a poll saw is a poll's doing, and what a webhook told is not, whatever the file names first.
-    polled = subject.observer == "poll"
-    for block, trigger in sorted(compiled.triggers, key=lambda one: isinstance(one[1], Polls) is not polled):
-        verdict = trigger.match(subject)
+    for block, trigger in compiled.polled_first if subject.observer == "poll" else compiled.told_first:
+        verdict = _matched(compiled, block, trigger, subject)
         if verdict is None:
             continue
         verdicts.append(verdict)
         if verdict.passed:
             return block.kind, verdict
     return None
+
+
+def _matched(compiled: CompiledJob, block: Block, trigger: Trigger, subject: Subject) -> Verdict | None:
+    try:
+        return compiled.guards.of("trigger", block.kind).run("match", _checked_match, trigger, subject)
+    except PluginError as error:
+        return _fault(f"triggers.{block.kind}", error)
+
+
+def _judged(compiled: CompiledJob, block: Block, condition: Condition, subject: Subject) -> Verdict:
+    try:
+        return compiled.guards.of("condition", block.kind).run("judge", _checked_judge, condition, subject)
+    except PluginError as error:
+        return _fault(f"conditions.{block.kind}", error)
+
+
+def _checked_match(trigger: Trigger, subject: Subject) -> Verdict | None:
+    verdict = trigger.match(subject)
+    return verdict if verdict is None else _checked(verdict)
+
+
+def _checked_judge(condition: Condition, subject: Subject) -> Verdict:
+    return _checked(condition.judge(subject))
+
+
+def _checked(verdict: object) -> Verdict:
+    if not isinstance(verdict, Verdict):
+        raise TypeError(f"it gave a {type(verdict).__name__}, not a Verdict")
+    return verdict
+
+
+def _fault(rule: str, error: PluginError) -> Verdict:
+    """A rule that cannot answer has not said yes; `replay` asks it again when its plugin is well."""
+    reason = f"{error}; nothing is built on a rule that fails, `headgate replay` judges again"
+    return Verdict(passed=False, rule=rule, reason=reason)
 
 
 def _no_trigger(subject: Subject, verdicts: list[Verdict]) -> Judgement:
