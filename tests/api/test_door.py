@@ -11,6 +11,7 @@ from pathlib import Path
 import pytest
 
 import headgate.api
+import headgate.api.client
 import headgate.api.testing
 from headgate import api
 from headgate.api import hookspecs
@@ -35,7 +36,7 @@ def in_order(names):
     return sorted(names, key=lambda name: (rank(name), name))
 
 
-@pytest.mark.parametrize("door", [headgate.api, headgate.api.testing])
+@pytest.mark.parametrize("door", [headgate.api, headgate.api.client, headgate.api.testing])
 def test_all_is_sorted_and_every_name_is_there(door):
     assert door.__all__ == in_order(set(door.__all__))
     assert all(hasattr(door, name) for name in door.__all__)
@@ -60,10 +61,18 @@ def test_every_public_thing_has_a_docstring():
         assert module.__doc__
 
 
-def test_importing_the_api_does_not_import_pytest_or_the_host():
+def test_what_the_client_offers_is_documented_and_taken_from_its_modules():
+    for name in headgate.api.client.__all__:
+        offered = getattr(headgate.api.client, name)
+        assert not (inspect.isclass(offered) or inspect.isfunction(offered)) or offered.__doc__, name
+    for found in pkgutil.iter_modules(headgate.api.client.__path__):
+        assert importlib.import_module(f"headgate.api.client.{found.name}").__doc__
+
+
+def test_importing_the_api_does_not_import_pytest_aiohttp_or_the_host():
     code = (
         "import sys, headgate.api; rooms = ('config', 'storage', 'web', 'plugins', 'git', 'cli', 'builds', 'app');"
-        "assert 'pytest' not in sys.modules; "
+        "assert not {'pytest', 'aiohttp'} & set(sys.modules); "
         "assert not [room for room in rooms if f'headgate.{room}' in sys.modules]"
     )
     import subprocess

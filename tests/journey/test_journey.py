@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import time
 
+import aiohttp
 import pytest
 from git_server import checkout, commit, git, push
 from live import SECRET, FakeGitHub, Headgate
@@ -97,6 +98,8 @@ async def test_a_push_to_github_becomes_a_reported_build_across_two_restarts(hub
     found = await headgate.finished(2)
     assert [build["sha"] for build in found] == [first, second]
     await _statuses(hub, second)
+    calls = 'headgate_provider_request_duration_seconds_count{connection="hub",provider="github",status="2xx"} '
+    assert calls in await _metrics(headgate)
 
     assert await headgate.stop() == 0
     await headgate.start()
@@ -111,6 +114,12 @@ async def test_a_push_to_github_becomes_a_reported_build_across_two_restarts(hub
     explained = await headgate.command("explain", found[0]["id"])
     assert "web-tests" in explained
     assert "main" in explained
+
+
+async def _metrics(headgate):
+    local = aiohttp.UnixConnector(str(headgate.folder / "data" / "headgate.sock"))
+    async with aiohttp.ClientSession(connector=local) as http, http.get("http://localhost/metrics") as answer:
+        return await answer.text()
 
 
 async def _statuses(hub, sha):
