@@ -10,15 +10,14 @@ import ipaddress
 import json
 from collections.abc import AsyncIterator, Iterable, Mapping
 from contextlib import asynccontextmanager
-from datetime import UTC, datetime, timedelta
-from email.utils import parsedate_to_datetime
+from datetime import datetime, timedelta
 from typing import Any
 
 import aiohttp
 from yarl import URL
 
 from headgate import api
-from headgate.api.client import AddressRefused, guarded_socket
+from headgate.api.client import AddressRefused, guarded_socket, retry_after
 from headgate_plugins.webhook_notifier.message import body_of
 
 HEADGATE_API = 1
@@ -137,7 +136,7 @@ class WebhookNotifier:
         said = " ".join(text.decode(errors="replace").split())
         message = f"{_short(url)} answered {status}{f': {said}' if said else ''}"
         if status in _AGAIN or status >= 500:  # noqa: PLR2004 - the class of server errors
-            retry_at = _retry_at(response.headers.get("Retry-After"), self._host.now())
+            retry_at = _retry_at(response.headers, self._host.now())
             raise api.RateLimited(message, retry_at=retry_at) if retry_at else api.Unavailable(message)
         if 300 <= status < 400:  # noqa: PLR2004 - the class of redirects
             message = f"{_short(url)} answered {status}: redirects are not followed, write the final URL"
@@ -169,19 +168,10 @@ def _short(url: URL) -> str:
     return str(url.origin())
 
 
-def _retry_at(text: str | None, now: datetime) -> datetime | None:
-    """Retry-After as a moment (RFC 9110 10.2.3: seconds or a date); `None` when absent, odd or over a day away."""
-    if text is None:
-        return None
-    if text.isascii() and text.isdecimal():
-        wait = timedelta(seconds=int(text[:9]))
-    else:
-        try:
-            moment = parsedate_to_datetime(text)
-        except ValueError:
-            return None
-        wait = (moment if moment.tzinfo else moment.replace(tzinfo=UTC)) - now
-    return now + wait if timedelta(0) <= wait <= _LONGEST_RETRY_AFTER else None
+def _retry_at(headers: Mapping[str, str], now: datetime) -> datetime | None:
+    """Retry-After as a moment; `None` when absent, odd, over already or over a day away."""
+    moment = retry_after(headers, now)
+    return moment if moment is not None and now < moment <= now + _LONGEST_RETRY_AFTER else None
 
 
 @asynccontextmanager
