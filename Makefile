@@ -12,7 +12,7 @@ COMPILE := $(BIN)/uv pip compile --quiet --universal --python-version 3.11 --gen
 ARGS ?=
 
 .DEFAULT_GOAL := help
-.PHONY: help serve install test check format lock dist clean
+.PHONY: help serve install test soak check format lock dist clean
 
 help: ## Show this
 	@sed -n 's/^\([a-z]*\):.*## \(.*\)/  make \1\t\2/p' $(MAKEFILE_LIST) | expand -t 18
@@ -24,6 +24,10 @@ install: $(LOCKED) $(LOCKED_DEV) $(LINKED) ## Install everything that tests and 
 
 test: install ## Run all tests (ARGS="tests/git -x" runs some)
 	$(BIN)/python -m pytest $(ARGS)
+
+# Kills by the hundred and half an hour of mixed load: about an hour on two cores that have nothing else to do.
+soak: install ## Run the long proofs of reliability, print what they found, write docs/benchmarks/soak.md
+	HEADGATE_SOAK=1 $(BIN)/python -m pytest -s tests/reliability $(ARGS)
 
 check: install ## Formatter, linter, types, import contracts, spelling, generated documents, locks: all, then the verdict
 	@failed=; run() { echo "$$ $$*"; "$$@" || failed="$$failed\n  $$*"; }; \

@@ -260,7 +260,7 @@ _UNDONE = """
     UNION ALL SELECT 'notifications', count(*) FROM notifications WHERE state = 'waiting'
 """
 _OUTCOMES = {"fails": ("failed",), "hangs": ("timed_out",), "slow": ("cancelled",)}
-_ASKED_FOR = ("trigers", "gitbub")
+_ASKED_FOR = ("brunches", "gitbub")
 """Mistakes that the load makes on purpose."""
 
 

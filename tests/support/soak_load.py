@@ -470,7 +470,7 @@ class Load:
         self._edits += 1
         text = self._filled(EDITED).replace("VERSION", str(self._edits))
         if self._edits % 3 == 0:
-            text = text.replace("triggers", "trigers")
+            text = text.replace("branches", "brunches")
         _replace(self.headgate.folder / "jobs.d/edited.yaml", text)
 
     async def _edit_config(self) -> None:
