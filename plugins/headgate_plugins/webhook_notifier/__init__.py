@@ -171,7 +171,7 @@ def _short(url: URL) -> str:
 def _retry_at(headers: Mapping[str, str], now: datetime) -> datetime | None:
     """Retry-After as a moment; `None` when absent, odd, over already or over a day away."""
     moment = retry_after(headers, now)
-    return moment if moment is not None and now < moment <= now + _LONGEST_RETRY_AFTER else None
+    return moment if moment is not None and moment - now <= _LONGEST_RETRY_AFTER else None
 
 
 @asynccontextmanager

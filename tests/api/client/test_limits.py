@@ -231,7 +231,7 @@ def test_what_headers_say_is_left():
         ("0", 0),
         (" 7 ", 7),
         (http_date(60), 60),
-        (http_date(-60), 0),
+        (http_date(-60), None),
         ("soon", None),
         ("", None),
         ("-5", None),

@@ -92,7 +92,7 @@ class RateLimits(msgspec.Struct, frozen=True, kw_only=True):
 
 
 def retry_after(headers: Headers, now: datetime) -> datetime | None:
-    """The header as a moment, never before `now` (RFC 9110 10.2.3: seconds or a date); `None` when absent or odd."""
+    """The header as a moment (RFC 9110 10.2.3: seconds or a date); `None` when absent, odd or a date that is over."""
     text = headers.get("retry-after", "").strip()
     if (seconds := _number(text)) is not None:
         try:
@@ -103,7 +103,8 @@ def retry_after(headers: Headers, now: datetime) -> datetime | None:
         moment = parsedate_to_datetime(text)
     except ValueError:
         return None
-    return max(moment if moment.tzinfo else moment.replace(tzinfo=UTC), now)
+    moment = moment if moment.tzinfo else moment.replace(tzinfo=UTC)
+    return moment if moment >= now else None
 
 
 def _number(text: str | None) -> int | None:
