@@ -134,12 +134,23 @@ async def test_pages_use_the_index(logs, monkeypatch):
 
 
 async def test_a_missing_or_torn_index_only_costs_time(logs, tmp_path):
-    reader = write(logs, *((1, b"x%d\n" % n * 1_000) for n in range(5)))
+    reader = write(logs, *((1, b"%d some more words\n" % n * 1_000) for n in range(5)))
     index = tmp_path / "logs" / "b_1.idx"
     index.write_bytes(index.read_bytes()[:-5])
-    assert reader.page(4_500, 1).lines[0].text == "x4"
+    assert reader.page(4_500, 1).lines[0].text == "4 some more words"
     index.unlink()
-    assert reader.page(4_500, 1).lines[0].text == "x4"
+    assert reader.page(4_500, 1).lines[0].text == "4 some more words"
+
+
+async def test_a_small_log_has_no_index_and_knows_its_steps_all_the_same(logs, tmp_path):
+    """Also when another attempt goes on with it, and when it grows large then."""
+    reader = write(logs, (1, b"one\n"), (2, b"two\nthree\n"))
+    assert not (tmp_path / "logs" / "b_1.idx").exists()
+    assert reader.steps() == {1: 0, 2: 1}
+    write(logs, (3, b"four\n"), (4, b"a line of some length\n" * 4_000), (5, b"last\n"))
+    assert (tmp_path / "logs" / "b_1.idx").exists()
+    assert reader.steps() == {1: 0, 2: 1, 3: 3, 4: 4, 5: 4_004}
+    assert [line.text for line in reader.page(4_004, 10).lines] == ["last"]
 
 
 async def test_a_second_attempt_goes_on_behind_what_a_crash_left(logs, tmp_path):
@@ -228,7 +239,9 @@ async def test_a_full_disk_is_told_to_the_one_who_writes(logs):
 
 def test_the_folder_is_made_and_closed_to_others(tmp_path):
     async def go():
-        Logs(tmp_path / "a").writer("b_1", redactor=Redactor(), limit=10).close()
+        writer = Logs(tmp_path / "a").writer("b_1", redactor=Redactor(), limit=1_000_000)
+        writer.write(1, b"a line that makes it large\n" * 5_000)
+        writer.close()
 
     asyncio.run(go())
     assert (tmp_path / "a" / "b_1.log").stat().st_mode & 0o077 == 0

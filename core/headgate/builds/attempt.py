@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import asyncio
 import time
-from collections.abc import Awaitable, Sequence
+from collections.abc import Awaitable, Callable, Sequence
 from typing import Any, Literal
 
 import msgspec
@@ -46,11 +46,17 @@ class _Fenced(api.QueueError):
 class Attempt:
     """One attempt. `run` is called once; `stop` at any time, by anybody on the event loop."""
 
-    def __init__(self, assigned: Assigned, equipment: Equipment, *, asked: float) -> None:
-        """`asked`: when the claim was asked for, in seconds of `time.monotonic`."""
+    def __init__(
+        self, assigned: Assigned, equipment: Equipment, *, asked: float, ran: Callable[[], None] = lambda: None
+    ) -> None:
+        """`asked`: when the claim was asked for, in seconds of `time.monotonic`.
+
+        `ran` is called once nothing of the build runs any more, before its end is written down.
+        """
         self.claimed = assigned.claimed
         self.build = assigned.claimed.build
         self._job = assigned.job
+        self._ran = ran
         self._with = equipment
         self._lease = Lease(equipment.lease, asked=asked)
         self._lapsed = False
@@ -89,7 +95,7 @@ class Attempt:
         log: LogWriter | None = None
         result: api.Result | None = None
         try:
-            log = self._writer()
+            log = await asyncio.to_thread(self._writer)  # making a file can take the disk milliseconds
             log.say(f"{self.build.label}, attempt {self.build.attempt}: {self.build.reason}")
             result = await self._outcome(log)
         except _Fenced as error:
@@ -102,6 +108,7 @@ class Attempt:
             result = self._errored(error)
         finally:
             self._close(log, result)
+        self._ran()
         if self._stop is not None and self._stop.kind == "fenced":
             _log.warning("build_fenced", reason=self._stop.reason)
             return
@@ -176,7 +183,13 @@ class Attempt:
         loop = asyncio.get_running_loop()
         began = loop.time()
         executor = self._executor(job)
-        variables = await self._prepare(job, log)
+        if job.source.checkout.enabled or job.run.credentials:
+            variables = await self._prepare(job, log)
+            begun = await self._begin()
+        else:  # there is next to nothing to prepare, so it goes on while the disk writes that we begin
+            variables, begun = await asyncio.gather(self._prepare(job, log), self._begin())
+        if not begun:
+            raise _Fenced("the lease was lost")
         self._bench = BuildBench(
             own=self._folder.own,
             lease=self._lease,
@@ -194,11 +207,12 @@ class Attempt:
             workspace=self._folder.work,
             deadline=max(0.0, seconds - (loop.time() - began)),
         )
-        # Whoever finds this build after a crash may run it again only when nothing of it ran.
-        self.begun = True
-        if not await self._with.queue.begin(self.claimed):
-            raise _Fenced("the lease was lost")
         return await executor.run(self._work, self._bench)
+
+    async def _begin(self) -> bool:
+        """Whoever finds this build after a crash may run it again only when nothing of it ran."""
+        self.begun = True
+        return await self._with.queue.begin(self.claimed)
 
     def _executor(self, job: api.Job) -> api.Executor:
         executor = self._with.executors.get(job.run.executor)
@@ -276,6 +290,8 @@ class Attempt:
 
     async def _publish(self, steps: Sequence[api.StepResult]) -> None:
         self._known.update({step.name: step for step in steps})
+        if self._work is not None and len(steps) >= len(self._work.steps) and self._stop is None:
+            return  # it was the last: the end tells it in a moment
         isolation = self._bench.isolation if self._bench else None
         if not await self._with.queue.progress(self.claimed, steps=tuple(self._known.values()), isolation=isolation):
             raise _Fenced("the lease was lost")

@@ -3,7 +3,7 @@ r"""How a log stands on disk, and reading it, also while it is being written; no
 A line of `<build>.log` is `<milliseconds since the build began>\t<step>\t<text>\n` in UTF-8; step 0 is Headgate
 itself, others count from 1. `<build>.idx` holds records of three 64-bit numbers (line, byte offset, step): one
 where a step begins, and one about every thousand lines with the step `MARK`, enough to find a line without
-reading all.
+reading all. A log that stayed small has none: making a file costs more than reading that much.
 """
 
 from __future__ import annotations
@@ -23,6 +23,9 @@ OURS: Final = 0
 
 EVERY: Final = 1_000
 """Lines between two marks, at least."""
+
+SMALL: Final = 65_536
+"""Bytes up to which a log needs no index."""
 
 RECORD = struct.Struct("<QQQ")
 _PAGE_BYTES = 4_194_304
@@ -73,23 +76,41 @@ class LogReader:
     def steps(self) -> dict[int, int]:
         """The first line of each step that has said something."""
         found: dict[int, int] = {}
-        for line, _, step in self._records():
+        for line, _, step in self.records():
             if step != MARK:
                 found.setdefault(step, line)
         return found
 
-    def _records(self) -> list[tuple[int, int, int]]:
+    def records(self) -> list[tuple[int, int, int]]:
+        """The index, in order: (line, offset, step)."""
         try:
             raw = self._path.with_suffix(".idx").read_bytes()
         except FileNotFoundError:
-            return []
+            return self._of_small()
         return list(RECORD.iter_unpack(raw[: len(raw) // RECORD.size * RECORD.size]))
+
+    def _of_small(self) -> list[tuple[int, int, int]]:
+        """The records that a log without an index would have; it is small, or begins so."""
+        try:
+            with self._path.open("rb") as file:
+                raw = file.read(SMALL)
+        except FileNotFoundError:
+            return []
+        records: list[tuple[int, int, int]] = []
+        offset, last = 0, OURS
+        for number, line in enumerate(raw[: raw.rfind(b"\n") + 1].splitlines(keepends=True)):
+            step = _line(number, line).step
+            if step not in (last, OURS):
+                records.append((number, offset, step))
+                last = step
+            offset += len(line)
+        return records
 
     def _find(self, line: int) -> tuple[int, int]:
         """The nearest indexed (line, offset) at or before `line`."""
         best = (0, 0)
         if line > 0:
-            for number, offset, _ in self._records():
+            for number, offset, _ in self.records():
                 if best[0] <= number <= line:
                     best = number, offset
         return best

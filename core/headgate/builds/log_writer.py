@@ -13,7 +13,7 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import Final, Protocol
 
-from headgate.builds.log_format import EVERY, MARK, OURS, RECORD, LogReader
+from headgate.builds.log_format import EVERY, MARK, OURS, RECORD, SMALL, LogReader
 
 LONGEST: Final = 65_536
 """Bytes of one line; a longer one is split."""
@@ -75,7 +75,9 @@ class LogWriter:
         path.parent.mkdir(parents=True, exist_ok=True)
         flags = os.O_RDWR | os.O_CREAT | os.O_APPEND | os.O_CLOEXEC
         self._log = os.open(path, flags, 0o600)
-        self._index = os.open(path.with_suffix(".idx"), flags, 0o600)
+        self._index_path = path.with_suffix(".idx")
+        self._index: int | None = None
+        self._unwritten = b""  # what the index will begin with, should the log need one
         self._lines, self._size = self._continue(path)
         self._marked = self._lines
 
@@ -121,7 +123,8 @@ class LogWriter:
             if self._timer is not None:
                 self._timer.cancel()
             os.close(self._log)
-            os.close(self._index)
+            if self._index is not None:
+                os.close(self._index)
             self._log = -1
             self._closed()
             self._wake()
@@ -195,11 +198,22 @@ class LogWriter:
             raise
         self._size += len(framed)
         self._lines += body.count(b"\n")
+        if self._index is None and self._size > SMALL:
+            self._open_index()
         self._wake()
 
     def _mark(self, step: int) -> None:
         self._marked = self._lines
-        self._put(self._index, RECORD.pack(self._lines, self._size, step))
+        record = RECORD.pack(self._lines, self._size, step)
+        if self._index is None:
+            self._unwritten += record
+        else:
+            self._put(self._index, record)
+
+    def _open_index(self) -> None:
+        self._index = os.open(self._index_path, os.O_RDWR | os.O_CREAT | os.O_APPEND | os.O_CLOEXEC, 0o600)
+        self._put(self._index, self._unwritten)
+        self._unwritten = b""
 
     @staticmethod
     def _put(descriptor: int, data: bytes) -> None:
@@ -219,13 +233,17 @@ class LogWriter:
         self._base = 0
         size = os.fstat(self._log).st_size
         if size == 0:
-            os.truncate(self._index, 0)
+            self._index_path.unlink(missing_ok=True)
             return 0, 0
         tail_at = max(0, size - 2 * LONGEST)
         tail = os.pread(self._log, size - tail_at, tail_at)
         size = tail_at + tail.rfind(b"\n") + 1
         os.truncate(self._log, size)
-        os.truncate(self._index, os.fstat(self._index).st_size // RECORD.size * RECORD.size)
+        if self._index_path.exists():
+            self._open_index()
+            os.truncate(self._index_path, self._index_path.stat().st_size // RECORD.size * RECORD.size)
+        else:
+            self._unwritten = b"".join(RECORD.pack(*record) for record in LogReader(path).records())
         lines = 0
         for line in LogReader(path).lines_from(0):
             lines, self._base = line.number + 1, line.milliseconds

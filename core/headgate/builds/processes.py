@@ -142,7 +142,7 @@ class _Supervisor:
                     self.usable = True
                     raise _not_started(order, first)  # noqa: TRY301 - the handler below must see it
                 answer = asyncio.ensure_future(self._answer())
-                last = await self._last(answer, reader, lease)
+                last = await self._last(answer, reader, lease, order["until"])
             except BaseException:
                 if not self.usable:
                     await _to_the_end(self._stop(answer, grace))
@@ -156,12 +156,12 @@ class _Supervisor:
         return int(last["exit"])
 
     async def _last(
-        self, answer: asyncio.Future[dict[str, Any]], reader: _Reader, lease: Lease | None
+        self, answer: asyncio.Future[dict[str, Any]], reader: _Reader, lease: Lease | None, until: float | None
     ) -> dict[str, Any]:
         """Wait for the end of the command, and pass every renewal of its lease on meanwhile."""
         with lease.followed(self._prolong) if lease else contextlib.nullcontext():
-            if lease:
-                self._prolong(lease.until)  # it may have been renewed since the order was written
+            if lease and lease.until != until:
+                self._prolong(lease.until)  # renewed since the order was written
             either: set[asyncio.Future[Any]] = {answer, reader.failed}
             await asyncio.wait(either, return_when=asyncio.FIRST_COMPLETED)
         if reader.failed.done():

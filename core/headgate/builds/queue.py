@@ -25,6 +25,7 @@ T = TypeVar("T")
 
 _FIRST_PAUSE = 0.1
 _LONGEST_PAUSE = 5.0
+_REMEMBERED = 256
 
 
 class Assigned(msgspec.Struct, frozen=True, kw_only=True):
@@ -50,6 +51,7 @@ class Queue:
         self._notifiers = notifiers
         self._now = now
         self._changed = changed
+        self._definitions: dict[str, api.Job] = {}
 
     async def claim(self, *, worker: str, lease: float, limit: int) -> tuple[Assigned, ...]:
         """Take up to `limit` builds for `lease` seconds (arrow b)."""
@@ -169,13 +171,22 @@ class Queue:
             return frozenset(claimed.build.id for claimed in await builds.running(connection))
 
     async def _assigned(self, connection: Connection, claimed: Claimed) -> Assigned:
-        job = await definitions.get(connection, claimed.build.definition)
+        job = await self._definition(connection, claimed.build.definition)
         await self._add_news(connection, claimed.build, job, "running")
         return Assigned(claimed=claimed, job=job)
 
+    async def _definition(self, connection: Connection, definition: str) -> api.Job | None:
+        """A definition goes by the hash of its content, so what was read once stays right."""
+        job = self._definitions.get(definition) or await definitions.get(connection, definition)
+        if job is not None:
+            if len(self._definitions) >= _REMEMBERED:
+                self._definitions.clear()
+            self._definitions[definition] = job
+        return job
+
     async def _with_news(self, connection: Connection, build: api.Build | None) -> api.Build | None:
         if build is not None:
-            job = await definitions.get(connection, build.definition)
+            job = await self._definition(connection, build.definition)
             phase: api.Phase = "finished" if build.state is api.State.FINISHED else "queued"
             await self._add_news(connection, build, job, phase)
         return build

@@ -35,6 +35,9 @@ _LOOK = 5.0
 
 _NOT_BEGUN = "the server was stopped before it began"
 
+_ENDING = 4
+"""Attempts for each slot, with those that only write down how they ended."""
+
 _log = structlog.get_logger(__name__)
 
 
@@ -85,6 +88,7 @@ class Worker:
         self._base = _with_interpreter(environment)
         self._attempts: dict[str, Attempt] = {}
         self._tasks: set[asyncio.Task[None]] = set()
+        self._busy: set[str] = set()
         self._awake = asyncio.Event()
         self._draining = False
         self.sandbox: Sandbox | None = None
@@ -180,7 +184,9 @@ class Worker:
         )
 
     async def _claim(self, equipment: Equipment) -> None:
-        free = self._settings.slots - len(self._tasks)
+        # An attempt whose processes have ended only writes that down: its slot is free, but not for ever more.
+        slots = self._settings.slots
+        free = min(slots - len(self._busy), _ENDING * slots - len(self._tasks))
         if free <= 0:
             return
         asked = time.monotonic()
@@ -199,16 +205,21 @@ class Worker:
         build = assigned.claimed.build
         if build.started_at is not None:
             self._metrics.observe_queue_wait((build.started_at - build.queued_at).total_seconds())
-        attempt = Attempt(assigned, equipment, asked=asked)
+        attempt = Attempt(assigned, equipment, asked=asked, ran=lambda: self._free(build.id))
         self._attempts[build.id] = attempt
+        self._busy.add(build.id)
         task = asyncio.create_task(attempt.run(), name=f"attempt at {build.id}")
         self._tasks.add(task)
         task.add_done_callback(lambda task: self._ended(build.id, task))
 
+    def _free(self, build_id: str) -> None:
+        self._busy.discard(build_id)
+        self._awake.set()
+
     def _ended(self, build_id: str, task: asyncio.Task[None]) -> None:
         self._tasks.discard(task)
         self._attempts.pop(build_id, None)
-        self._awake.set()
+        self._free(build_id)
         if not task.cancelled() and (error := task.exception()) is not None:
             _log.error("attempt_failed", build_id=build_id, exc_info=error)
 
