@@ -2,11 +2,15 @@
 
 from __future__ import annotations
 
+import posixpath
 import socket
+from urllib.parse import unquote, urlsplit
 
 import aiohttp
 import pytest
 from aiohttp import web
+from hypothesis import given
+from hypothesis import strategies as st
 
 from headgate import api
 from headgate.api.client import AddressRefused, BaseUrl, Bounds, Client, Dialect, StoredCredential, segment
@@ -165,3 +169,28 @@ async def test_the_servers_own_client_is_guarded():
         with pytest.raises(aiohttp.ClientConnectorError) as caught:
             await http.get("http://169.254.169.254/latest/meta-data/")
     assert isinstance(caught.value.os_error, AddressRefused)
+
+
+HOSTILE = st.text(alphabet=st.sampled_from("/\\.:@?#%;[]2eEfF git.acme.exampleevil\t\n\0é"), max_size=40)
+
+
+@given(st.sampled_from(["", "https://", "//", "https://git.acme.example", "https:", "/"]), HOSTILE)
+def test_no_link_whatsoever_leads_off_our_origin(start, rest):
+    try:
+        url = BASE.own(start + rest)
+    except api.ProviderError:
+        return
+    assert str(url).startswith("https://git.acme.example/")
+    assert urlsplit(str(url)).netloc == "git.acme.example"
+
+
+@given(HOSTILE)
+def test_no_path_whatsoever_leads_out_of_the_base(rest):
+    try:
+        url = BASE.at("/" + rest, {"q": rest})
+    except api.NotFound:
+        return
+    assert str(url).startswith("https://git.acme.example/api/v4/")
+    path = unquote(urlsplit(str(url)).path)
+    assert posixpath.normpath(path).startswith("/api/v4")
+    assert url.query["q"] == rest
