@@ -246,6 +246,7 @@ async def in_service(folder: Path, address: str, repositories: int, every: int) 
 
 async def remember(folder: Path, address: str, repositories: int, every: int) -> None:
     """What a server that polled all of them would have kept."""
+    (folder / "data").mkdir(exist_ok=True)
     url = f"sqlite+aiosqlite:///{folder}/data/headgate.db"
     migrate(url)
     head = run_git(folder / "real", "rev-parse", "refs/heads/main")

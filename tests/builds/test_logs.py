@@ -218,6 +218,108 @@ async def test_a_follower_is_woken_by_the_writer_and_not_by_a_timer(logs, monkey
     writer.close()
 
 
+async def test_many_followers_read_the_log_once_and_each_sees_every_line_once(logs, monkeypatch):
+    """Also those who come in the middle, and one who stops in between."""
+    reads = 0
+    after = LogReader.after
+
+    def counted(*given, **named):
+        nonlocal reads
+        reads += 1
+        return after(*given, **named)
+
+    monkeypatch.setattr(LogReader, "after", counted)
+    finished = False
+    seen = {number: [] for number in range(50)}
+
+    async def done():
+        return finished
+
+    async def follow(number):
+        async for lines in logs.follow("b_1", first=number % 7, done=done):
+            seen[number] += [line.text for line in lines]
+            await asyncio.sleep(0.05 if number == 49 else 0)
+
+    async with asyncio.timeout(20):
+        writer = logs.writer("b_1", redactor=Redactor(), limit=1_000_000)
+        followers = [asyncio.ensure_future(follow(number)) for number in range(25)]
+        for n in range(5_000):
+            writer.write(1, b"line %d\n" % n)
+            if n == 1_234:
+                followers += [asyncio.ensure_future(follow(number)) for number in range(25, 50)]
+            if n % 10 == 0:
+                await asyncio.sleep(0)
+        writer.close()
+        finished = True
+        await asyncio.gather(*followers)
+    for number, told in seen.items():
+        assert told == [f"line {n}" for n in range(number % 7, 5_000)]
+    assert reads < 500, "alone, each of 50 would have read each of 500 pieces"
+
+
+async def test_followers_are_woken_together_and_not_for_each_line(logs, monkeypatch):
+    monkeypatch.setattr(log_writer, "TOGETHER", 3_600.0)
+    writer = logs.writer("b_1", redactor=Redactor(), limit=100_000)
+    woken = asyncio.ensure_future(writer.wait())
+    await asyncio.sleep(0)
+    writer.write(1, b"first\n")
+    async with asyncio.timeout(5):
+        await woken
+    later = [asyncio.ensure_future(writer.wait()) for _ in range(3)]
+    behind = asyncio.ensure_future(writer.wait(0))
+    await asyncio.sleep(0)
+    for _ in range(100):
+        writer.write(1, b"more\n")
+    await asyncio.sleep(0.05)
+    assert not any(one.done() for one in (*later, behind)), "they were woken a moment ago"
+    writer.close()
+    async with asyncio.timeout(5):
+        await asyncio.gather(*later, behind)
+
+
+async def test_one_who_asks_for_what_is_there_already_does_not_wait_for_more(logs):
+    """The control: nothing is written after it asks."""
+    writer = logs.writer("b_1", redactor=Redactor(), limit=100_000)
+    writer.write(1, b"one\n")
+    async with asyncio.timeout(5):
+        await writer.wait(0)
+    waiting = asyncio.ensure_future(writer.wait(writer.size))
+    await asyncio.sleep(0.05)
+    assert not waiting.done()
+    writer.close()
+    await waiting
+
+
+async def test_what_a_follower_holds_is_bounded_in_bytes(logs):
+    writer = logs.writer("b_1", redactor=Redactor(), limit=10_000_000)
+    writer.write(1, (b"x" * 60_000 + b"\n") * 100)
+    writer.close()
+
+    async def done():
+        return True
+
+    sizes = [sum(len(line.text) for line in lines) async for lines in logs.follow("b_1", done=done)]
+    assert sum(sizes) == 6_000_000
+    assert max(sizes) < 300_000
+
+
+async def test_a_log_that_goes_on_is_not_read_from_memory(logs):
+    """The half of a line that a crash left is written anew, perhaps with other words."""
+
+    async def done():
+        return True
+
+    async def followed():
+        return [line.text async for lines in logs.follow("b_1", done=done) for line in lines]
+
+    write(logs, (1, b"one\ntwo\n"))
+    assert await followed() == ["one", "two"]
+    path = logs.reader("b_1")._path
+    path.write_bytes(path.read_bytes()[:-2])
+    write(logs, (1, b"three\n"))
+    assert await followed() == ["one", "three"]
+
+
 def test_a_log_without_file_is_empty(tmp_path):
     assert LogReader(tmp_path / "none.log").page().lines == ()
 

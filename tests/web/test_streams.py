@@ -114,6 +114,21 @@ async def test_a_log_is_followed_while_it_is_written_and_ends_with_its_build(ser
         assert await events.ended() == b""
 
 
+async def test_followers_of_one_log_get_the_same_events_whoever_came_first(server, build, writer):
+    """Lines are encoded once for all; another build's lines with the same numbers are other lines."""
+    other = await server.parts.plan(job="lib")
+    for one, words in ((build, b"eins\nzwei\n"), (other, b"un\ndeux\n")):
+        log = writer if one is build else server.parts.logs.writer(other.id, redactor=server.parts.redactor, limit=999)
+        log.write(1, words)
+        log.close()
+        await finish(server, one)
+    for one, words in ((build, ["eins", "zwei"]), (other, ["un", "deux"]), (build, ["eins", "zwei"])):
+        async with stream(server, f"/api/v1/builds/{one.id}/log/stream") as events:
+            told = [await events.next() for _ in words]
+            assert [data["text"] for _, data, _ in told] == words
+            assert [number for _, _, number in told] == ["0", "1"]
+
+
 @pytest.mark.parametrize("path", ["/log/stream", "/log"])
 async def test_a_client_resumes_after_the_last_line_it_saw(server, build, writer, path):
     writer.write(1, b"one\ntwo\nthree\n")

@@ -60,9 +60,14 @@ class LogReader:
         page, _ = self._read(first, limit, self._find(first))
         return page
 
-    def after(self, first: int, limit: int, offset: int | None) -> tuple[LogPage, int]:
-        """As `page`, for one who goes on reading: give back the second value as `offset`."""
-        return self._read(first, limit, self._find(first) if offset is None else (first, offset))
+    def after(
+        self, first: int, limit: int, offset: int | None, *, size: int = _PAGE_BYTES
+    ) -> tuple[LogPage, int | None]:
+        """As `page`, for one who goes on reading: give back the second value as `offset`. `size`: bytes, about.
+
+        `None`: the log does not reach line `first` yet.
+        """
+        return self._read(first, limit, self._find(first) if offset is None else (first, offset), size)
 
     def lines_from(self, first: int) -> Iterator[LogLine]:
         """All lines from number `first` on, read a page at a time."""
@@ -115,25 +120,29 @@ class LogReader:
                     best = number, offset
         return best
 
-    def _read(self, first: int, limit: int, start: tuple[int, int]) -> tuple[LogPage, int]:
+    def _read(
+        self, first: int, limit: int, start: tuple[int, int], most: int = _PAGE_BYTES
+    ) -> tuple[LogPage, int | None]:
         number, offset = start
         lines: list[LogLine] = []
         size = 0
         try:
             file = self._path.open("rb")
         except FileNotFoundError:
-            return LogPage(lines=(), next=first, more=False), offset
+            return LogPage(lines=(), next=first, more=False), offset if number == first else None
         with file:
             file.seek(offset)
             for raw in _whole_lines(file):
                 if number >= first:
-                    if len(lines) >= limit or size > _PAGE_BYTES:
+                    if len(lines) >= limit or size > most:
                         return LogPage(lines=tuple(lines), next=number, more=True), offset
                     lines.append(_line(number, raw))
                     size += len(raw)
                 number += 1
                 offset += len(raw)
-        return LogPage(lines=tuple(lines), next=max(number, first), more=False), offset
+        if number < first:
+            return LogPage(lines=(), next=first, more=False), None
+        return LogPage(lines=tuple(lines), next=number, more=False), offset
 
 
 def _whole_lines(file: BinaryIO) -> Iterator[bytes]:

@@ -7,6 +7,7 @@ Text is masked before it is written. Colours stay as they came, bytes that are n
 from __future__ import annotations
 
 import asyncio
+import contextlib
 import os
 import time
 from collections.abc import Callable
@@ -23,6 +24,10 @@ _PARTIAL = 1.0
 
 _OURS_BEYOND = 65_536
 """Bytes our own words may add to a log that has reached its limit."""
+
+TOGETHER: Final = 0.02
+"""Seconds between two times that followers are woken: a step that prints line by line does not wake a hundred of
+them for each."""
 
 
 class Masking(Protocol):
@@ -72,6 +77,8 @@ class LogWriter:
         self._full = False
         self._timer: asyncio.TimerHandle | None = None
         self._followers: set[asyncio.Future[None]] = set()
+        self._woken_at = 0.0
+        self._waking: asyncio.TimerHandle | None = None
         path.parent.mkdir(parents=True, exist_ok=True)
         flags = os.O_RDWR | os.O_CREAT | os.O_APPEND | os.O_CLOEXEC
         self._log = os.open(path, flags, 0o600)
@@ -127,14 +134,19 @@ class LogWriter:
                 os.close(self._index)
             self._log = -1
             self._closed()
-            self._wake()
+            self._wake_all()
 
-    async def wait(self) -> None:
-        """Until something more is written, or the log is closed."""
+    async def wait(self, beyond: int | None = None) -> None:
+        """Until there are more bytes than `beyond` (by default: than now), or the log is closed.
+
+        All who wait are woken together, and not more often than every `TOGETHER` seconds.
+        """
         if self._log < 0:
             return
         future = asyncio.get_running_loop().create_future()
         self._followers.add(future)
+        if beyond is not None and self._size > beyond:
+            self._wake()
         try:
             await future
         finally:
@@ -194,7 +206,8 @@ class LogWriter:
         try:
             self._put(self._log, framed)
         except OSError:
-            os.ftruncate(self._log, self._size)  # half a line would be glued to whatever fits later
+            with contextlib.suppress(OSError):  # what failed is told, not this
+                os.ftruncate(self._log, self._size)  # half a line would be glued to whatever fits later
             raise
         self._size += len(framed)
         self._lines += body.count(b"\n")
@@ -224,6 +237,20 @@ class LogWriter:
             raise OSError(error.errno, f"the build's log cannot be written: {error.strerror}") from error
 
     def _wake(self) -> None:
+        """Now when they slept for a while, else in a moment together with what comes until then."""
+        if not self._followers or self._waking is not None:
+            return
+        wait = self._woken_at + TOGETHER - time.monotonic()
+        if wait <= 0:
+            self._wake_all()
+        else:
+            self._waking = asyncio.get_running_loop().call_later(wait, self._wake_all)
+
+    def _wake_all(self) -> None:
+        if self._waking is not None:
+            self._waking.cancel()
+            self._waking = None
+        self._woken_at = time.monotonic()
         for future in self._followers:
             if not future.done():
                 future.set_result(None)

@@ -7,17 +7,26 @@ import re
 from collections.abc import AsyncIterator, Awaitable, Callable
 from pathlib import Path
 
+import msgspec
 import structlog
 
 from headgate import api
-from headgate.builds.log_format import LogLine, LogReader
+from headgate.builds.log_format import LogLine, LogPage, LogReader
 from headgate.builds.log_writer import LogWriter
 from headgate.credentials.redaction import Redactor
 
 _POLL = 0.5
 """Seconds between two looks at a log that another process writes, or that nobody writes yet."""
 
-_BATCH = 5_000
+_BATCH = 2_000
+"""Lines read at once."""
+
+_BATCH_BYTES = 131_072
+"""Bytes read at once, about: what one follower that reads no further may hold."""
+
+_SHARED = 16
+"""Pages kept for followers who come to the same line a moment later."""
+
 _log = structlog.get_logger(__name__)
 _NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9_-]*")
 
@@ -29,6 +38,7 @@ class Logs:
         """`root` is made when the first log is."""
         self._root = root
         self._open: dict[str, LogWriter] = {}
+        self._pages: dict[tuple[str, int], tuple[LogPage, int | None]] = {}
 
     def writer(
         self, build_id: str, *, redactor: Redactor, limit: int, held: Callable[[], bool] = lambda: True
@@ -45,6 +55,8 @@ class Logs:
             held=held,
         )
         self._open[build_id] = writer
+        for place in [place for place in self._pages if place[0] == build_id]:
+            del self._pages[place]  # a line that a crash cut off is written anew
         return writer
 
     def say(self, build: api.Build, *, redactor: Redactor, limit: int) -> None:
@@ -75,9 +87,10 @@ class Logs:
         while True:
             writer = self._open.get(build_id)
             finished = writer is None and await done()
+            size = writer.size if writer is not None else 0
             more = True
             while more:
-                page, offset = reader.after(first, _BATCH, offset)
+                page, offset = self._page(build_id, reader, first, offset)
                 first, more = page.next, page.more
                 if page.lines:
                     yield page.lines
@@ -85,8 +98,24 @@ class Logs:
                 return
             if writer is None:
                 await asyncio.sleep(_POLL)
-            elif writer.size <= (offset or 0):
-                await writer.wait()
+            else:
+                await writer.wait(size if offset is None else offset)
+
+    def _page(self, build_id: str, reader: LogReader, first: int, offset: int | None) -> tuple[LogPage, int | None]:
+        """The page that begins at line `first`, read once for all who follow closely: lines never change.
+
+        One that was not full ends where the log did when it was read; the next one goes on from there.
+        """
+        kept = self._pages.get((build_id, first))
+        if kept is not None:
+            return kept
+        page, offset = reader.after(first, _BATCH, offset, size=_BATCH_BYTES)
+        if page.lines:
+            while len(self._pages) >= _SHARED:
+                del self._pages[next(iter(self._pages))]
+            # Whether there is more is asked again: it is about the moment of reading.
+            self._pages[build_id, first] = msgspec.structs.replace(page, more=True), offset
+        return page, offset
 
     def _path(self, build_id: str) -> Path:
         if not _NAME.fullmatch(build_id):

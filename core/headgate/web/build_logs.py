@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Sequence
 from typing import Annotated
 
 import msgspec
@@ -13,14 +13,17 @@ from headgate.api import NotFound, State
 from headgate.storage import builds
 from headgate.storage.database import Database
 from headgate.telemetry.plain import attributed
-from headgate.web.ports import Logs
+from headgate.web.ports import LogLine, Logs
 from headgate.web.problems import HEADERS, Refusal
 from headgate.web.routes import Call, Reply, Route
 from headgate.web.shapes import Closed, LogEvent
-from headgate.web.sse import ServerEvent, Streams
+from headgate.web.sse import Batch, ServerEvent, Streams
 
 PAGE = 2_000
 """Lines read at once."""
+
+SHARED = 16
+"""Batches kept encoded for those who come to the same lines a moment later."""
 
 OUR_STEP = 0
 """The step of what Headgate itself says."""
@@ -64,23 +67,16 @@ def log_routes(*, database: Database, logs: Logs, streams: Streams) -> tuple[Rou
         await check_build(build_id)
         return await streams.send(call.request, events(build_id, first))
 
-    async def events(build_id: str, first: int) -> AsyncIterator[tuple[ServerEvent, ...]]:
+    shared = _Encoded()
+
+    async def events(build_id: str, first: int) -> AsyncIterator[Batch]:
         async def done() -> bool:
             async with database.reading() as connection:
                 build = await builds.get(connection, build_id)
             return build is None or build.state == State.FINISHED
 
         async for lines in logs.follow(build_id, first=first, done=done):
-            yield tuple(
-                [
-                    ServerEvent(
-                        event="line",
-                        data=LogEvent(t=line.milliseconds, step=line.step, text=line.text),
-                        id=str(line.number),
-                    )
-                    for line in lines
-                ]
-            )
+            yield shared.of(build_id, lines)
         yield (ServerEvent(event="end", data={}),)
 
     text = Reply(
@@ -120,6 +116,30 @@ def log_routes(*, database: Database, logs: Logs, streams: Streams) -> tuple[Rou
             errors=(400, 404),
         ),
     )
+
+
+class _Encoded:
+    """Lines as events on the wire, made once for all who follow a log closely: a line never changes."""
+
+    def __init__(self) -> None:
+        self._kept: dict[tuple[str, int, int], bytes] = {}
+
+    def of(self, build_id: str, lines: Sequence[LogLine]) -> bytes:
+        key = (build_id, lines[0].number, lines[-1].number)
+        encoded = self._kept.get(key)
+        if encoded is None:
+            json = msgspec.json.Encoder().encode
+            encoded = b"".join(
+                [
+                    b"id: %d\nevent: line\ndata: %b\n\n"
+                    % (line.number, json(LogEvent(t=line.milliseconds, step=line.step, text=line.text)))
+                    for line in lines
+                ]
+            )
+            while len(self._kept) >= SHARED:
+                del self._kept[next(iter(self._kept))]
+            self._kept[key] = encoded
+        return encoded
 
 
 def _after(request: web.BaseRequest) -> int:

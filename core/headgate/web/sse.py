@@ -8,7 +8,7 @@ from __future__ import annotations
 import asyncio
 import contextlib
 from collections.abc import AsyncGenerator, AsyncIterator, Sequence
-from typing import Any
+from typing import Any, TypeAlias
 
 import msgspec
 from aiohttp import web
@@ -30,13 +30,17 @@ class ServerEvent(msgspec.Struct, frozen=True, kw_only=True):
     id: str | None = None
 
 
+Batch: TypeAlias = bytes | Sequence[ServerEvent]
+"""Events that are sent together; bytes where they are encoded already, once for many."""
+
+
 class Streams:
     """The streams that are open now, so that a stopping server can end them instead of waiting for them."""
 
     def __init__(self) -> None:
         self._tasks: set[asyncio.Task[Any]] = set()
 
-    async def send(self, request: web.BaseRequest, batches: AsyncIterator[Sequence[ServerEvent]]) -> web.StreamResponse:
+    async def send(self, request: web.BaseRequest, batches: AsyncIterator[Batch]) -> web.StreamResponse:
         """Send events, as they come in batches, until they or the client end; the iterator is closed either way."""
         response = web.StreamResponse(
             headers={
@@ -65,12 +69,12 @@ class Streams:
             task.cancel()
 
 
-async def _with_heartbeats(batches: AsyncIterator[Sequence[ServerEvent]]) -> AsyncIterator[bytes]:
+async def _with_heartbeats(batches: AsyncIterator[Batch]) -> AsyncIterator[bytes]:
     """The events' bytes, and a comment whenever nothing happened for a while.
 
     A task of its own waits for the next event: `wait_for` would cancel the generator in the middle.
     """
-    waiting: asyncio.Task[Sequence[ServerEvent]] | None = None
+    waiting: asyncio.Task[Batch] | None = None
     try:
         while True:
             if waiting is None:
@@ -84,7 +88,7 @@ async def _with_heartbeats(batches: AsyncIterator[Sequence[ServerEvent]]) -> Asy
             except StopAsyncIteration:
                 return
             waiting = None
-            yield b"".join([encode(event) for event in batch])
+            yield batch if isinstance(batch, bytes) else b"".join([encode(event) for event in batch])
     finally:
         if waiting is not None:
             waiting.cancel()
