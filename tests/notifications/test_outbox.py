@@ -11,6 +11,7 @@ import pytest
 from headgate.api import HeadgateError, Notification, RateLimited, Refused, Unavailable
 from headgate.notifications import outbox as room
 from headgate.notifications.backoff import TRIES
+from headgate.plugins.guard import lone_guard
 from headgate.storage import notifications
 from headgate.storage.errors import Busy
 
@@ -28,7 +29,7 @@ async def test_news_is_told_once_with_what_it_needs(bench: Any) -> None:
 async def test_the_notifier_is_given_the_builds_connection(bench: Any) -> None:
     provider = object()
     given: list[Any] = []
-    bench.outbox._provider_of = {"acme": provider}.get
+    bench.outbox._provider_of = {"acme": (provider, lone_guard())}.get
 
     async def tell(notification: Notification, provider: Any) -> None:
         given.append(provider)

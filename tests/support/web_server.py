@@ -6,7 +6,7 @@ import hashlib
 import hmac
 import json
 from contextlib import asynccontextmanager
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from datetime import UTC, datetime
 from pathlib import Path
 
@@ -17,7 +17,8 @@ from headgate import api
 from headgate.builds.logs import Logs
 from headgate.config.settings import ServerSettings, Settings
 from headgate.credentials.redaction import Redactor
-from headgate.plugins import PluginReport
+from headgate.plugins import Kinds, LoadedPlugins, PluginReport
+from headgate.plugins.guard import Guards
 from headgate.storage import builds, deliveries, tokens
 from headgate.storage.builds import NewBuild
 from headgate.storage.database import Database, open_database
@@ -123,6 +124,8 @@ class Parts:
     settings: Settings
     connections: dict
     metrics: Metrics = field(default_factory=Metrics)
+    guards: Guards = field(init=False)
+
     health: Health = field(default_factory=Health)
     changes: BuildChanges = field(default_factory=BuildChanges)
     redactor: Redactor = field(default_factory=Redactor)
@@ -137,6 +140,8 @@ class Parts:
     fatal: list = field(default_factory=list)
 
     def __post_init__(self):
+        none = LoadedPlugins(kinds=Kinds(), reports=(), origins={})
+        self.guards = Guards(none, tells=self.metrics.plugins, now=lambda: datetime.now(UTC))
         self.logs = Logs(self.settings.data / "logs")
 
     async def run_job(self, job, *, ref, sha, parameters, reason, actor, idempotency_key):
@@ -223,6 +228,7 @@ class Parts:
             database=self.database,
             now=lambda: datetime.now(UTC),
             metrics=self.metrics,
+            guards=self.guards,
             health=self.health,
             version="0.0.1",
             connections=self.connections,
@@ -297,6 +303,7 @@ async def running_server(folder, *, read_timeout=5.0, max_body=1_000_000, change
             },
             plugins=(PluginReport(name="gone", distribution="gone", version="1", status="broken", reason="no"),),
         )
+        parts.connections["mad"] = replace(parts.connections["mad"], guard=parts.guards.of("provider", "mad"))
         change(parts)
         app = parts.app()
         admin = await ensure_admin_token(database, datetime.now(UTC))

@@ -161,7 +161,8 @@ async def test_an_unknown_connection_is_404_and_one_that_is_not_open_503_without
 
 async def test_a_provider_that_raises_in_authenticate_opens_no_door(server):
     async with server.deliver(b"authenticate", {"Content-Type": "application/json"}, connection="mad") as answer:
-        assert answer.status == 401
+        assert answer.status == 503
+        assert int(answer.headers["Retry-After"]) > 0
     assert server.parts.metrics.value("headgate_plugin_failures_total", plugin="mad") == 1
     assert await count(server) == 0
 

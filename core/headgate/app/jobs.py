@@ -11,6 +11,7 @@ from headgate.api.errors import Problem
 from headgate.config.jobs import load_jobs
 from headgate.config.settings import Settings
 from headgate.plugins import Kinds
+from headgate.plugins.guard import Guards
 from headgate.routing.index import Snapshot, make_snapshot
 from headgate.telemetry.health import Health
 from headgate.telemetry.metrics import Metrics
@@ -22,12 +23,15 @@ log = structlog.get_logger(__name__)
 class JobFiles:
     """Reads job files, at start and whenever they change. A reload is whole or not at all, and starts no build."""
 
-    def __init__(self, settings: Settings, kinds: Kinds, *, metrics: Metrics, health: Health) -> None:
+    def __init__(
+        self, settings: Settings, kinds: Kinds, *, metrics: Metrics, health: Health, guards: Guards | None = None
+    ) -> None:
         """Reads nothing yet; `snapshot` is empty."""
         self._settings = settings
         self._kinds = kinds
         self._metrics = metrics
         self._health = health
+        self._guards = guards
         self.snapshot = Snapshot()
         self._listed = JobList(jobs={})
 
@@ -58,6 +62,7 @@ class JobFiles:
             self._kinds,
             normalise=self._normalise(),
             problems=(*configuration, *self._settings.problems, *loaded.problems),
+            guards=self._guards,
         )
 
     def _normalise(self) -> Mapping[str, Callable[[str], str]]:

@@ -3,9 +3,9 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
-from contextlib import AsyncExitStack
+from contextlib import AbstractAsyncContextManager, AsyncExitStack, suppress
 from datetime import datetime
 from functools import partial
 from typing import Any, Literal, Protocol, Self, TypeAlias, TypeVar
@@ -13,8 +13,8 @@ from typing import Any, Literal, Protocol, Self, TypeAlias, TypeVar
 import aiohttp
 import structlog
 
-from headgate.api.credentials import Credential, CredentialStore, Secret
-from headgate.api.errors import HeadgateError
+from headgate.api.credentials import Credential, CredentialStore, CredentialSummary, Secret
+from headgate.api.errors import HeadgateError, PluginError
 from headgate.api.executors import Executor
 from headgate.api.host import CallMetrics, Host, Logger
 from headgate.api.kinds import Open, ProviderKind
@@ -24,14 +24,21 @@ from headgate.config.settings import ConnectionSettings, Settings
 from headgate.credentials.redaction import Redactor
 from headgate.credentials.references import Secrets
 from headgate.plugins import LoadedPlugins
+from headgate.plugins.guard import Guard, Guards
 from headgate.telemetry.metrics import Metrics
 from headgate.web.ports import Connection
 
 OPEN_WITHIN = 30.0
 """Seconds a kind may take to open; a hanging one is given up, and the server starts without it."""
 
+CLOSE_WITHIN = 10.0
+"""Seconds it may take to close."""
+
 PLUGIN_THREADS = 8
 """Threads for `Host.blocking`, shared by all plugins."""
+
+STORE_WITHIN = 30.0
+"""Seconds a credential store may take to give a secret."""
 
 Section: TypeAlias = Literal["credential_stores", "notifiers", "executors"]
 
@@ -106,6 +113,23 @@ class PluginsHost:
         return await asyncio.get_running_loop().run_in_executor(self._threads, call)
 
 
+class GuardedStore:
+    """A credential store behind its plugin's guard (`headgate.api.CredentialStore`)."""
+
+    def __init__(self, store: CredentialStore, guard: Guard) -> None:
+        """`guard`: of the plugin whose code `store` is."""
+        self._store = store
+        self._guard = guard
+
+    async def get(self, name: str) -> Credential:
+        """The credential. Raises `CredentialError`, or `PluginError` when the store breaks or is not called now."""
+        return await self._guard.call("get", lambda: self._store.get(name), within=STORE_WITHIN)
+
+    async def list(self) -> Sequence[CredentialSummary]:
+        """What it holds. Raises as `get`."""
+        return await self._guard.call("list", self._store.list, within=STORE_WITHIN)
+
+
 class OpenKinds:
     """Everything that is open, by configured name, and why the rest is not (`connections.acme` → reason).
 
@@ -120,12 +144,14 @@ class OpenKinds:
         http: aiohttp.ClientSession,
         now: Callable[[], datetime],
         metrics: Metrics,
+        guards: Guards,
     ) -> None:
         """Nothing is open yet. Use as an async context manager, and `reopen` inside it."""
         self._plugins = plugins
         self._http = http
         self._now = now
         self._metrics = metrics
+        self._guards = guards
         self._threads = ThreadPoolExecutor(max_workers=PLUGIN_THREADS, thread_name_prefix="plugin")
         self._stack = AsyncExitStack()
         self._stores: dict[str, CredentialStore] = {}
@@ -150,12 +176,20 @@ class OpenKinds:
             stores: dict[str, CredentialStore] = {}
             secrets = Secrets(stores, self.secrets.redactor)
             host = partial(PluginsHost, secrets=secrets, http=self._http, threads=self._threads, now=self._now)
-            door = _Door(stack, self._plugins, host=host, metrics=self._metrics, problems=dict(settings.unavailable))
+            door = _Door(
+                stack,
+                self._plugins,
+                host=host,
+                metrics=self._metrics,
+                guards=self._guards,
+                problems=dict(settings.unavailable),
+            )
             kinds = self._plugins.kinds
             # The stores first, because the others ask for secrets while they open.
-            stores.update(
-                await door.enter_all("credential_stores", "credential store", kinds.credential_stores, settings)
-            )
+            entered = await door.enter_all("credential_stores", "credential store", kinds.credential_stores, settings)
+            stores |= {
+                name: GuardedStore(store, self._guards.of("credential store", name)) for name, store in entered.items()
+            }
             connections = {
                 name: _closed(name, reason) for name, reason in settings.unavailable_in("connections").items()
             }
@@ -182,12 +216,14 @@ class _Door:
         *,
         host: Callable[..., Host],
         metrics: Metrics,
+        guards: Guards,
         problems: dict[str, str],
     ) -> None:
         self._stack = stack
         self._plugins = plugins
         self._host = host
         self._metrics = metrics
+        self._guards = guards
         self.problems = problems
 
     async def enter_all(
@@ -212,6 +248,7 @@ class _Door:
             provider=provider,
             problem=self.problems.get(place, ""),
             event_header=kind.event_header,
+            guard=self._guards.of("provider", one.provider),
         )
 
     async def enter(
@@ -220,18 +257,32 @@ class _Door:
         """The open object, or `None` and a reason under `place`."""
         origin = self._plugins.origins[key]
         host = self._host(name=name, plugin=origin.name, metrics=self._metrics.calls.of(kind=key[1], name=name))
+        guard = self._guards.of(*key)
         try:
             async with asyncio.timeout(OPEN_WITHIN):
-                return await self._stack.enter_async_context(kind.open(block, host))
+                return await guard.inside("open", lambda: self._entered(kind, block, host, guard))
         except TimeoutError:
             reason = f"it did not open within {OPEN_WITHIN:g} seconds"
+        except PluginError as error:
+            reason = f"{origin.distribution} {origin.version} failed to open it: {error.reason}"
         except HeadgateError as error:
             reason = str(error)
-        except Exception as error:  # noqa: BLE001 - a stranger's code; its fault must stay its own
-            reason = f"{origin.distribution} {origin.version} failed to open it: {error!r}"
         self.problems[place] = reason
         host.log.error("not opened", place=place, reason=reason)
         return None
+
+    async def _entered(self, kind: _HasOpen[Opened], block: Mapping[str, Any], host: Host, guard: Guard) -> Opened:
+        context = kind.open(block, host)
+        opened = await context.__aenter__()
+        self._stack.push_async_callback(_leave, context, guard)
+        return opened
+
+
+async def _leave(context: AbstractAsyncContextManager[Any], guard: Guard) -> None:
+    """Close one; what is wrong with it is told and keeps nothing else open."""
+    with suppress(HeadgateError, TimeoutError):
+        async with asyncio.timeout(CLOSE_WITHIN):
+            await guard.inside("close", lambda: context.__aexit__(None, None, None))
 
 
 def _replace(held: dict[str, T], fresh: Mapping[str, T]) -> None:

@@ -31,6 +31,7 @@ from headgate.credentials.redaction import Redactor
 from headgate.flow import Flow
 from headgate.notifications.outbox import Outbox
 from headgate.plugins import LoadedPlugins
+from headgate.plugins.guard import Guard, Guards
 from headgate.scheduling.inbox import Inbox, OpenConnection
 from headgate.scheduling.polls import Poller
 from headgate.storage import builds
@@ -55,6 +56,7 @@ class Rooms:
         settings: Settings,
         written: Settings,
         plugins: LoadedPlugins,
+        guards: Guards,
         database: Database,
         opened: OpenKinds,
         jobs: JobFiles,
@@ -84,6 +86,7 @@ class Rooms:
             metrics=metrics,
             public_url=settings.public_url,
             redact=redactor.redact,
+            guards=guards,
         )
         self._worker = Worker(
             database=database,
@@ -103,6 +106,7 @@ class Rooms:
             name="local",
             environment=os.environ,
             changed=self._changed,
+            guards=guards,
         )
         flow = Flow(
             database=database,
@@ -113,6 +117,7 @@ class Rooms:
             metrics=metrics,
             now=_now,
             planned=self._planned,
+            guards=guards,
         )
         self._poller = Poller(
             database=database,
@@ -154,6 +159,7 @@ class Rooms:
             connections=opened.connections,
             providers=plugins.kinds.providers,
             plugins=plugins.reports,
+            guards=guards,
             routes=plugins.kinds.routes,
             jobs=jobs.listed,
             received=self._inbox.received,
@@ -225,15 +231,17 @@ class Rooms:
         self._changes.publish(build)
         self._terminal.build(build)
 
-    def _provider(self, connection: str) -> Provider | None:
+    def _provider(self, connection: str) -> tuple[Provider, Guard] | None:
         known = self._opened.connections.get(connection)
-        return known.provider if known else None
+        return (known.provider, known.guard) if known and known.provider else None
 
     def _connection(self, name: str) -> OpenConnection | None:
         known = self._opened.connections.get(name)
         if known is None or known.provider is None:
             return None
-        return OpenConnection(name=name, provider=known.provider, normalise=self._normalise[known.kind])
+        return OpenConnection(
+            name=name, provider=known.provider, normalise=self._normalise[known.kind], guard=known.guard
+        )
 
 
 def _hidden(settings: Settings) -> tuple[Path, ...]:

@@ -27,6 +27,9 @@ from headgate.config.settings import Settings
 from headgate.config.watch import look
 from headgate.credentials.redaction import Redactor
 from headgate.plugins import LoadedPlugins, load_plugins
+from headgate.plugins.guard import Guard, Guards
+from headgate.plugins.memory import MemoryWatch
+from headgate.plugins.watchdog import Watchdog
 from headgate.storage.database import Database, open_database
 from headgate.storage.dialect import in_words
 from headgate.storage.schema import migrate
@@ -95,20 +98,23 @@ async def running(
     terminal = Terminal(say or (lambda _: None), config=config)
     metrics, health = Metrics(), Health(expected=("database", "jobs", "worker"))
     async with AsyncExitStack() as stack:
+        guards = Guards(plugins, tells=metrics.plugins, now=_now, changed=lambda guard: _show(guard, health))
+        watchers = (Watchdog(guards), MemoryWatch(guards, growth=settings.plugins.memory_growth))
         database = await _open_database(settings, stack)
         health.set("database", "ok")
         http = await stack.enter_async_context(_http_client())
         opened = await stack.enter_async_context(
-            OpenKinds(plugins, redactor=redactor, http=http, now=_now, metrics=metrics)
+            OpenKinds(plugins, redactor=redactor, http=http, now=_now, metrics=metrics, guards=guards)
         )
         await opened.reopen(settings)
         report_closed(opened, health)
-        jobs = JobFiles(settings, plugins.kinds, metrics=metrics, health=health)
+        jobs = JobFiles(settings, plugins.kinds, metrics=metrics, health=health, guards=guards)
         await asyncio.to_thread(jobs.read_first)
         rooms = Rooms(
             settings=settings,
             written=written,
             plugins=plugins,
+            guards=guards,
             database=database,
             opened=opened,
             jobs=jobs,
@@ -122,6 +128,9 @@ async def running(
         tasks = asyncio.create_task(rooms.run(), name="rooms")
         stack.push_async_callback(_end, tasks)
         stack.push_async_callback(rooms.drain)
+        for watcher in watchers:
+            watcher.start()
+            stack.callback(watcher.stop)
         listening = await stack.enter_async_context(
             listen(
                 rooms.web,
@@ -161,6 +170,16 @@ def _listening_on(settings: Settings, host: str | None, port: int | None) -> Set
         settings.server, host=host or settings.server.host, port=settings.server.port if port is None else port
     )
     return replace(settings, server=server)
+
+
+def _show(guard: Guard, health: Health) -> None:
+    """A plugin's open circuits, as a component of the server's health."""
+    component = f"plugin {guard.plugin}"
+    if circuits := guard.health().circuits:
+        reasons = "; ".join(f"{circuit.method}: {circuit.reason}" for circuit in circuits)
+        health.set(component, "degraded", f"{guard.distribution} {guard.version} is not called: {reasons}")
+    else:
+        health.remove(component)
 
 
 async def _open_database(settings: Settings, stack: AsyncExitStack) -> Database:

@@ -32,6 +32,9 @@ from headgate.web.ports import Connection
 MIRROR_KEPT = timedelta(days=30)
 """How long a mirror is kept that no poll, no build and no rule asked for."""
 
+ANSWER_WITHIN = 60.0
+"""Seconds a provider may take to answer a question: two requests, and a pause that its host asked for."""
+
 SWEEP_SECONDS = 86_400.0
 
 
@@ -89,7 +92,8 @@ class Sources:
             raise CredentialError(f"the connection {connection} is not open: {known.problem}")
         if not isinstance(known.provider, ClonesSource):
             raise NotFound(f"the provider {known.kind} cannot say from where to clone")
-        return await known.provider.clone_source(repository)
+        provider = known.provider
+        return await known.guard.call("clone_source", lambda: provider.clone_source(repository), within=ANSWER_WITHIN)
 
     async def ask(self, connection: str, path: str, prefixes: tuple[str, ...]) -> Answer:
         """The heads under `prefixes`, now; what was asked for as `HEAD` under the default branch's ref."""
@@ -109,7 +113,9 @@ class Sources:
             raise NotFound("a deletion has no commits")
         known = self._connections.get(connection)
         if known is not None and isinstance(known.provider, KnowsChangedPaths) and push.commits:
-            return push, await known.provider.changed_paths(push)
+            provider = known.provider
+            paths = await known.guard.call("changed_paths", lambda: provider.changed_paths(push), within=ANSWER_WITHIN)
+            return push, paths
         mirror, _ = await self._mirror(connection, path, push.after, push.ref)
         commits = await history.changelog(mirror, push.before, push.after)
         paths = await history.changed_paths(mirror, push.before, push.after)

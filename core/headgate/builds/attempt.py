@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import asyncio
 import time
-from collections.abc import Awaitable, Callable, Sequence
+from collections.abc import Callable, Sequence
 from typing import Any, Literal
 
 import msgspec
@@ -24,6 +24,7 @@ from headgate.builds.processes import GRACE, Lapsed
 from headgate.builds.queue import Assigned
 from headgate.builds.stop import Stop, StopKind
 from headgate.builds.workspace import CheckedOut, Folder
+from headgate.plugins.guard import Guard
 from headgate.routing.planning import password_binding
 from headgate.storage import builds, events
 from headgate.storage.errors import Busy, StorageFull
@@ -170,7 +171,8 @@ class Attempt:
                 work.cancel()
                 await asyncio.wait({work}, timeout=_PATIENCE)
             if not work.done():
-                _log.error("executor_does_not_end")
+                if self._job is not None:
+                    self._guard(self._job).failed("run", f"it did not end within {_PATIENCE:g} s of being cancelled")
                 if self._bench is not None:
                     self._bench.close()
             elif not work.cancelled() and (error := work.exception()) is not None:
@@ -207,7 +209,19 @@ class Attempt:
             workspace=self._folder.work,
             deadline=max(0.0, seconds - (loop.time() - began)),
         )
-        return await executor.run(self._work, self._bench)
+        return await self._run_by(executor, job, self._work, self._bench)
+
+    async def _run_by(self, executor: api.Executor, job: api.Job, work: api.Work, bench: BuildBench) -> api.Result:
+        async def run() -> api.Result:
+            result = await executor.run(work, bench)
+            if not isinstance(result, api.Result):
+                raise TypeError(f"it gave a {type(result).__name__}, not a Result")
+            return result
+
+        return await self._guard(job).inside("run", run, lends=True)
+
+    def _guard(self, job: api.Job) -> Guard:
+        return self._with.guards.of("executor", job.run.executor)
 
     async def _begin(self) -> bool:
         """Whoever finds this build after a crash may run it again only when nothing of it ran."""
@@ -349,9 +363,9 @@ class Attempt:
             return None
         log.say(f"headgate: the steps that always run have {ALWAYS_SECONDS:g} s")
         work = msgspec.structs.replace(self._work, steps=rest, deadline=ALWAYS_SECONDS)
-        run = self._executor(job).run(work, self._bench)
+        run = self._run_by(self._executor(job), job, work, self._bench)
         try:
-            stop, result = await self._race(asyncio.create_task(_awaited(run)), ALWAYS_SECONDS)
+            stop, result = await self._race(asyncio.create_task(run), ALWAYS_SECONDS)
         except _Fenced:
             raise
         except api.HeadgateError as error:
@@ -414,7 +428,3 @@ class Attempt:
                 self._with.logs.say(build, redactor=self._redactor, limit=self._with.log_limit)
             self._with.metrics.build_finished(build.outcome)
             _log.info("build finished", build=build.label, outcome=str(build.outcome), reason=build.reason)
-
-
-async def _awaited(run: Awaitable[api.Result]) -> api.Result:
-    return await run

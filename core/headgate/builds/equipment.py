@@ -15,6 +15,7 @@ from headgate.builds.sandbox import Sandbox
 from headgate.builds.workspace import Sources
 from headgate.credentials.redaction import Redactor
 from headgate.credentials.references import Secrets
+from headgate.plugins.guard import Guards
 from headgate.storage.database import Database
 from headgate.telemetry.metrics import Metrics
 
@@ -26,6 +27,7 @@ class Equipment:
     queue: Queue
     database: Database
     executors: Mapping[str, api.Executor]
+    guards: Guards
     sources: Sources
     secrets: Secrets
     redactor: Redactor

@@ -14,6 +14,7 @@ from typing import TypeVar
 import msgspec
 
 from headgate import api
+from headgate.plugins.guard import Guards
 from headgate.routing.news import plan_news
 from headgate.storage import builds, definitions, notifications
 from headgate.storage.builds import Cancelled, Claimed, Renewed
@@ -45,12 +46,14 @@ class Queue:
         notifiers: Mapping[str, api.Notifier],
         now: Callable[[], datetime],
         changed: Callable[[api.Build], None],
+        guards: Guards,
     ) -> None:
         """`changed` must not raise or block: it wakes who waits for news."""
         self._database = database
         self._notifiers = notifiers
         self._now = now
         self._changed = changed
+        self._guards = guards
         self._definitions: dict[str, api.Job] = {}
 
     async def claim(self, *, worker: str, lease: float, limit: int) -> tuple[Assigned, ...]:
@@ -193,7 +196,14 @@ class Queue:
 
     async def _add_news(self, connection: Connection, build: api.Build, job: api.Job | None, phase: api.Phase) -> None:
         if job is not None and job.notify:
-            news = plan_news(build, phase=phase, blocks=job.notify, notifiers=self._notifiers, now=self._now())
+            news = plan_news(
+                build,
+                phase=phase,
+                blocks=job.notify,
+                notifiers=self._notifiers,
+                now=self._now(),
+                guards=self._guards,
+            )
             await notifications.add(connection, news)
 
     def _told(self, build: api.Build | None) -> api.Build | None:

@@ -25,6 +25,7 @@ from headgate.builds.workspace import Sources, remove_leftovers
 from headgate.config.settings import WorkerSettings
 from headgate.credentials.redaction import Redactor
 from headgate.credentials.references import Secrets
+from headgate.plugins.guard import Guards, lone_guards
 from headgate.storage.builds import Cancelled, Claimed
 from headgate.storage.database import Database
 from headgate.storage.errors import Busy, StorageFull
@@ -64,13 +65,15 @@ class Worker:
         name: str,
         environment: Mapping[str, str],
         changed: Callable[[api.Build], None],
+        guards: Guards | None = None,
     ) -> None:
         """`unseal(sealed, bound_to)` opens password parameters. `hidden`: what no build may see besides `data`.
 
         `environment`: the server's own, of which builds get the harmless part. `changed(build)` is called after
         every committed change of a build; it must not block. `name` must be this worker's alone.
         """
-        self._queue = Queue(database=database, notifiers=notifiers, now=now, changed=changed)
+        self._guards = guards or lone_guards()
+        self._queue = Queue(database=database, notifiers=notifiers, now=now, changed=changed, guards=self._guards)
         self._database = database
         self._executors = executors
         self._sources = sources
@@ -167,6 +170,7 @@ class Worker:
             queue=self._queue,
             database=self._database,
             executors=self._executors,
+            guards=self._guards,
             sources=self._sources,
             secrets=self._secrets,
             redactor=self._redactor,

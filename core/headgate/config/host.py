@@ -188,7 +188,11 @@ def _settings(
 
 def _plugin_settings(block: dict[str, Any]) -> PluginSettings:
     allow = block.get("allow")
-    return PluginSettings(allow=None if allow is None else tuple(allow), deny=tuple(block.get("deny", ())))
+    return PluginSettings(
+        allow=None if allow is None else tuple(allow),
+        deny=tuple(block.get("deny", ())),
+        memory_growth=block.get("memory_growth", PluginSettings().memory_growth),
+    )
 
 
 def _database(url: str | None, data: Path, folder: Formats) -> str:

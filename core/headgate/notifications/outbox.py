@@ -9,13 +9,14 @@ from __future__ import annotations
 import asyncio
 import random
 from collections.abc import Callable, Mapping
-from datetime import datetime
+from datetime import datetime, timedelta
 from typing import Literal, Protocol
 
 import structlog
 
-from headgate.api import HeadgateError, Notification, Notifier, Provider, RateLimited, Unavailable
+from headgate.api import HeadgateError, Notification, Notifier, PluginError, Provider, RateLimited, Unavailable
 from headgate.notifications.backoff import next_try
+from headgate.plugins.guard import CircuitOpen, Fault, Guard, Guards, lone_guards
 from headgate.routing.news import build_url
 from headgate.storage import notifications
 from headgate.storage.database import Database
@@ -37,6 +38,10 @@ _BUSY = 1.0
 """The same while something is being told, which hides when the next is due."""
 
 _STORAGE_PAUSE = 1.0
+
+_AFTER_TRIAL = 1.0
+"""Seconds after a trial is due at which the others come back."""
+
 _LONGEST_ERROR = 1000
 
 _log = structlog.get_logger(__name__)
@@ -57,14 +62,15 @@ class Outbox:
         *,
         database: Database,
         notifiers: Mapping[str, Notifier],
-        provider_of: Callable[[str], Provider | None],
+        provider_of: Callable[[str], tuple[Provider, Guard] | None],
         now: Callable[[], datetime],
         metrics: RecordsResult,
         public_url: str,
         redact: Callable[[str], str] = str,
         patience: float = PATIENCE,
+        guards: Guards | None = None,
     ) -> None:
-        """`notifiers`: by kind. `provider_of`: a connection's provider, `None` when it is gone.
+        """`notifiers`: by kind. `provider_of`: a connection's provider and its guard, `None` when it is gone.
 
         `now`: aware UTC. `public_url`: what links start with. `redact`: masks secrets in the errors that are kept.
         """
@@ -76,6 +82,9 @@ class Outbox:
         self._public_url = public_url.rstrip("/")
         self._redact = redact
         self._patience = patience
+        self._guards = guards or lone_guards()
+        self._reaching: dict[str, str] = {}
+        """Notifiers that were seen to fail within a provider → which of its methods they call."""
         self._telling: dict[str, asyncio.Task[None]] = {}
         self._woken = asyncio.Event()
 
@@ -136,19 +145,29 @@ class Outbox:
             attempt=record.attempts + 1,
             url=build_url(self._public_url, record.build_id),
         )
+        guard = self._guards.of("notifier", record.notifier)
+        provider, behind = self._provider_of(record.build.connection) or (None, None)
+        reached = self._reaching.get(record.notifier)
+        if behind is not None and reached and behind.uneasy and (shut := behind.refusal(reached)):
+            return shut
         try:
-            async with asyncio.timeout(self._patience):
-                await notifier.tell(notification, self._provider_of(record.build.connection))
+            await guard.call("tell", lambda: notifier.tell(notification, provider), within=self._patience)
+        except Fault as error:
+            if error.plugin != guard.plugin:
+                self._reaching[record.notifier] = error.method
+            return error
         except HeadgateError as error:
             return error
-        except TimeoutError:
-            return Unavailable(f"it took longer than {self._patience:g} seconds")
-        except Exception as error:  # noqa: BLE001 - a notifier's fault must not end the outbox for the others
-            _log.warning("notifier_broke", notifier=record.notifier, notification=record.id, exc_info=True)
-            return Unavailable(f"the notifier broke: {type(error).__name__}: {error}")
+        if behind is not None and reached and behind.uneasy:
+            behind.worked(reached)
         return None
 
     async def _settle(self, record: NotificationRecord, error: HeadgateError | None) -> None:
+        if isinstance(error, CircuitOpen):  # nobody was asked, so no try is used up
+            later = self._now() + timedelta(seconds=error.seconds + _AFTER_TRIAL)
+            reason = self._redact(str(error))[:_LONGEST_ERROR]
+            await self._write(lambda conn: notifications.postponed(conn, record.id, reason, later))
+            return
         if error is None:
             await self._write(lambda conn: notifications.told(conn, record.id))
             self._metrics.notification(notifier=record.notifier, result="told")
@@ -167,7 +186,7 @@ class Outbox:
         )
 
     def _again(self, record: NotificationRecord, error: HeadgateError) -> datetime | None:
-        if not isinstance(error, (RateLimited, Unavailable)):
+        if not isinstance(error, (RateLimited, Unavailable, PluginError)):
             return None
         asked = error.retry_at if isinstance(error, RateLimited) else None
         chance = random.random()  # noqa: S311 - spreads load, protects nothing

@@ -14,6 +14,8 @@ import headgate
 HOST = os.path.dirname(os.path.abspath(headgate.__file__)) + os.sep  # noqa: PTH100, PTH120 - compared with code's own file names, which are text
 API = os.path.join(HOST, "api") + os.sep  # noqa: PTH118 - as above
 """What plugins call as their library: its frames say nothing of whose fault it is."""
+GUARDS = os.path.join(HOST, "plugins") + os.sep  # noqa: PTH118 - as above
+"""What stands around every call."""
 
 
 class Culprit(msgspec.Struct, frozen=True, kw_only=True):
@@ -60,10 +62,10 @@ class Culprits:
     def is_ours(self, error: BaseException) -> bool:
         """Whether it was raised in the host's own code, which a plugin had called: a full disk is nobody's bug."""
         for file, _, _ in _raised_in(error.__traceback__):
+            if self.of_file(file) or file.startswith(GUARDS):
+                return False
             if file.startswith(HOST) and not file.startswith(API):
                 return True
-            if self.of_file(file):
-                return False
         return False
 
     def _innermost(self, inner_first: Iterable[tuple[str, int, str]]) -> Culprit | None:

@@ -10,7 +10,7 @@ from __future__ import annotations
 import asyncio
 import time
 from collections.abc import Awaitable, Callable, Mapping
-from datetime import datetime, timedelta
+from datetime import UTC, datetime, timedelta
 from typing import Any, Final, TypeVar
 
 import structlog
@@ -19,7 +19,7 @@ from headgate.api.errors import HeadgateError, PluginError
 from headgate.plugins.circuits import FAULTS, Circuit
 from headgate.plugins.culprits import Culprit, Culprits
 from headgate.plugins.health import OpenCircuit, PluginHealth, Tells
-from headgate.plugins.loading import LoadedPlugins, PluginReport
+from headgate.plugins.loading import Kinds, LoadedPlugins, PluginReport
 
 SLOW = 5.0
 """Seconds from which an async call counts as slow."""
@@ -34,7 +34,7 @@ ALL: Final = "everything"
 """The circuit of a whole plugin, where no single method is to blame."""
 
 METHODS: Final = frozenset({
-    "answer", "authenticate", "changed_paths", "clone_source", "get", "judge", "match", "normalise", "order_key",
+    "answer", "authenticate", "changed_paths", "clone_source", "get", "judge", "list", "match", "normalise", "order_key",
     "parse", "poll_plan", "report_status", "run", "tell", "wants",
 })  # fmt: skip
 """What the host calls by name; other code of a plugin is its own, and held against all of it."""
@@ -122,8 +122,11 @@ class Guard:
         result, error = task.result()
         return self._result(method, result, error, time.monotonic() - began)
 
-    async def inside(self, method: str, start: Callable[[], Awaitable[T]]) -> T:
-        """Await what `start` gives in the caller's own task, which has the deadline. Raises as `call`."""
+    async def inside(self, method: str, start: Callable[[], Awaitable[T]], *, lends: bool = False) -> T:
+        """Await what `start` gives in the caller's own task, which has the deadline. Raises as `call`.
+
+        `lends`: the plugin works with things of ours, whose `OSError` (a full disk) is not its fault and passes.
+        """
         if self.uneasy and (shut := self.refusal(method)):
             raise shut
         task = asyncio.current_task()
@@ -134,6 +137,8 @@ class Guard:
             if isinstance(raised, asyncio.CancelledError) and task is not None and task.cancelling() > asked:
                 raise  # it is the host who cancels
             result, error = None, raised
+        if lends and isinstance(error, OSError) and self._guards.culprits.is_ours(error):
+            raise error
         return self._result(method, result, error, 0.0)
 
     def _result(self, method: str, result: T | None, error: BaseException | None, seconds: float) -> T:
@@ -146,13 +151,15 @@ class Guard:
             if error is not None:
                 raise error
             return result  # type: ignore[return-value]  # without an error there is a result
-        if isinstance(error, (Fault, CircuitOpen)) or (
-            isinstance(error, OSError) and self._guards.culprits.is_ours(error)
-        ):
-            raise error  # counted where it happened; or our own disk
+        if isinstance(error, (Fault, CircuitOpen)):
+            raise error  # counted where it happened
         raise self.fault(method, error) from error
 
     # What came of a call
+
+    def is_open(self, method: str) -> bool:
+        """Whether calls are refused, but for a trial."""
+        return any(circuit.opened for name in (method, ALL) if (circuit := self._circuits.get(name)))
 
     def refusal(self, method: str) -> CircuitOpen | None:
         """Why the call may not be made now."""
@@ -341,6 +348,36 @@ class Guards:
     def health(self) -> Mapping[str, PluginHealth]:
         """How every loaded plugin has behaved, by name."""
         return {name: guard.health() for name, guard in self._named.items()}
+
+
+class Silent:
+    """Tells nobody."""
+
+    def plugin_failed(self, plugin: str) -> None:
+        """Nothing."""
+
+    def plugin_call(self, plugin: str, result: str) -> None:
+        """Nothing."""
+
+    def plugin_circuits(self, plugin: str, count: int) -> None:
+        """Nothing."""
+
+    def plugin_blocked(self, plugin: str, seconds: float) -> None:
+        """Nothing."""
+
+    def plugin_grew(self, plugin: str, size: int) -> None:
+        """Nothing."""
+
+
+def lone_guards() -> Guards:
+    """Guards that know no plugin and tell nobody, for a room that stands alone."""
+    none = LoadedPlugins(kinds=Kinds(), reports=(), origins={})
+    return Guards(none, tells=Silent(), now=lambda: datetime.now(UTC))
+
+
+def lone_guard() -> Guard:
+    """A guard of nothing known."""
+    return lone_guards().of("", "unknown")
 
 
 async def _caught(start: Callable[[], Awaitable[T]]) -> tuple[T | None, BaseException | None]:

@@ -6,8 +6,10 @@ from collections.abc import Mapping, Sequence
 from datetime import datetime
 
 from headgate.api.builds import Build
+from headgate.api.errors import PluginError
 from headgate.api.jobs import Block
 from headgate.api.notifiers import Notifier, Phase
+from headgate.plugins.guard import Guard, Guards
 from headgate.storage.ids import new_id
 from headgate.storage.notifications import NewNotification
 
@@ -26,16 +28,19 @@ def plan_news(
     blocks: Sequence[Block],
     notifiers: Mapping[str, Notifier],
     now: datetime,
+    guards: Guards,
 ) -> tuple[NewNotification, ...]:
     """One notification for each block under `notify:` whose notifier wants this phase of this build.
 
+    A notifier that cannot say whether it wants it is taken to want it: news too many is better than news lost.
     A block whose notifier is not open is passed over: a job that needs it was refused when it was loaded.
     `sequence` grows with attempt and phase, so that within an order key a newer state is never overwritten.
     """
     wanted = [
         (block, notifiers[block.kind])
         for block in blocks
-        if block.kind in notifiers and notifiers[block.kind].wants(phase, build, block.options)
+        if block.kind in notifiers
+        and _wants(guards.of("notifier", block.kind), notifiers[block.kind], phase, build, block)
     ]
     return tuple(
         NewNotification(
@@ -44,13 +49,28 @@ def plan_news(
             notifier=block.kind,
             options=block.options,
             phase=phase,
-            order_key=f"{block.kind} {notifier.order_key(build, block.options)}",  # no notifier can reach another's
+            order_key=f"{block.kind} {_order_key(guards.of('notifier', block.kind), notifier, build, block)}",
             sequence=_sequence(build, phase),
             build=build,
             created_at=now,
         )
         for block, notifier in wanted
     )
+
+
+def _wants(guard: Guard, notifier: Notifier, phase: Phase, build: Build, block: Block) -> bool:
+    try:
+        return bool(guard.run("wants", notifier.wants, phase, build, block.options))
+    except PluginError:
+        return True
+
+
+def _order_key(guard: Guard, notifier: Notifier, build: Build, block: Block) -> str:
+    """Ours starts with the notifier's name, so that none can reach another's news."""
+    try:
+        return guard.run("order_key", notifier.order_key, build, block.options)
+    except PluginError:
+        return build.id
 
 
 def _sequence(build: Build, phase: Phase) -> int:

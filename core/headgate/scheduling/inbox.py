@@ -1,37 +1,60 @@
-"""Recorded deliveries on their way to the flow, at once or after a restart; not their authentication or storage."""
+"""Recorded deliveries on their way to the flow, at once or after a restart; not their authentication or storage.
+
+A provider waits for its answer and nobody waits for what follows from it. So deliveries are routed when the event loop
+has a moment, some at a time, and while requests keep it busy only so many that none waits for ever.
+"""
 
 from __future__ import annotations
 
 import asyncio
 from collections import deque
 from collections.abc import Awaitable, Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from datetime import datetime
 from typing import Literal
 
 from headgate.api.deliveries import Delivery, Ignored, Parsed, Reading
-from headgate.api.errors import Unreadable
+from headgate.api.errors import PluginError, Unreadable
 from headgate.api.events import Event, Ping, PollRequested, Push
 from headgate.api.host import Logger
 from headgate.api.providers import Provider
-from headgate.flow import Flow
+from headgate.flow import Admitted, Flow
+from headgate.plugins.guard import CircuitOpen, Guard, lone_guard
 from headgate.routing.planning import Fact
 from headgate.storage import deliveries
 from headgate.storage.database import Database
 from headgate.storage.deliveries import DeliveryRecord, NewDelivery, Settled
 from headgate.telemetry.logs import log_context
 
-IN_MEMORY = 4_096
+IN_MEMORY = 8_192
 """Deliveries kept in memory; more stay in the database, where they are anyway, until these are done."""
 
-AT_ONCE = 256
-"""Deliveries routed at the same time: as many as one transaction of the writer usefully takes."""
+BYTES_IN_MEMORY = 33_554_432
+"""Bytes of bodies kept in memory; likewise."""
 
-PAGE_SECONDS = 0.2
-"""The pause between two full pages of a backlog."""
+PAGE = 256
+"""Deliveries that are taken out of the database at once."""
+
+UNSETTLED = 1_024
+"""Deliveries that may be on their way from their judgement to the disk."""
+
+ROUND = 32
+"""Deliveries judged in one go: some two milliseconds in which no request is answered."""
+
+AT_EASE = 0.001
+"""Seconds within which an event loop comes around that nobody is waiting for."""
+
+PATIENCE = 0.1
+"""Seconds for which a busy loop keeps deliveries waiting before the next round goes on all the same."""
 
 RETRY_SECONDS = 5.0
-"""How long a delivery waits when the database could not take what follows from it."""
+"""How long a delivery waits when the database could not take what follows from it, or its provider broke on it."""
+
+LATER = 0.2
+"""Seconds after which a provider's pause is certainly over."""
+
+TRIES = 3
+"""How often a provider may break on a delivery before it is the delivery's fault, if it gets on with others."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -41,6 +64,7 @@ class OpenConnection:
     name: str
     provider: Provider
     normalise: Callable[[str], str]
+    guard: Guard = field(default_factory=lone_guard, compare=False)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -73,15 +97,22 @@ class Inbox:
         self._log = log
         self._now = now
         self._waiting: deque[_Waiting] = deque()
+        self._bytes = 0
         self._known: set[str] = set()
-        self._behind = True  # until the database was asked what an earlier run left
+        self._left: str | None = ""
+        """From this id on the database may hold deliveries that we do not know; first what an earlier run left."""
+        self._shut: dict[str, float] = {}  # connections whose provider is not called → until when
+        self._broke: dict[str, int] = {}  # deliveries on which their provider broke → how often
         self._work = asyncio.Event()
         self._work.set()
+        self._unsettled = 0
+        self._settled = asyncio.Event()
 
     def received(self, delivery: NewDelivery, reading: Reading | None) -> None:
         """A delivery that was just committed; `reading` when it is parsed already."""
-        if len(self._waiting) >= IN_MEMORY:
-            self._behind = True
+        full = len(self._waiting) >= IN_MEMORY or self._bytes >= BYTES_IN_MEMORY
+        if full or self._left is not None:  # those that are left came first
+            self._leave(delivery.delivery.id)
         else:
             self._wait_for_turn(
                 _Waiting(delivery=delivery.delivery, replay=delivery.replay_of is not None, reading=reading)
@@ -102,50 +133,103 @@ class Inbox:
 
     def look_again(self) -> None:
         """Look for recorded deliveries in the database: connections may have come back."""
-        self._behind = True
+        self._leave("")
         self._work.set()
 
     async def run(self) -> None:
         """Route until cancelled; what is then in the middle is done again at the next start."""
         async with asyncio.TaskGroup() as tasks:
-            free = asyncio.Semaphore(AT_ONCE)
             while True:
                 await self._work.wait()
                 self._work.clear()
-                if not self._waiting and self._behind:
-                    await self._catch_up()
-                while self._waiting:
-                    await free.acquire()
-                    one = self._waiting.popleft()
-                    tasks.create_task(self._route_one(one, free))
-                if self._behind:
-                    self._work.set()
-                    await asyncio.sleep(0)  # let what was taken out be routed before looking again
+                while self._waiting or self._left is not None:
+                    if not self._waiting:
+                        await self._catch_up()
+                    await self._give_way()
+                    for _ in range(min(ROUND, len(self._waiting))):
+                        self._start(self._next(), tasks)
+
+    async def _give_way(self) -> None:
+        """Return when the loop is at ease, or was busy for too long; and there is room for a round."""
+        while self._unsettled > UNSETTLED - ROUND:
+            self._settled.clear()
+            await self._settled.wait()
+        loop = asyncio.get_running_loop()
+        moment = loop.time()
+        give_up = moment + PATIENCE
+        while True:
+            await asyncio.sleep(0)
+            before, moment = moment, loop.time()
+            if moment - before < AT_EASE or moment > give_up:
+                return
 
     async def _catch_up(self) -> None:
-        self._behind = False
+        start, self._left = self._left or "", None
+        now = asyncio.get_running_loop().time()
+        self._shut = {name: until for name, until in self._shut.items() if until > now}
         async with self._database.reading() as connection:
-            found = await deliveries.pending(connection, limit=IN_MEMORY)
-        for record in found:
+            found = await deliveries.pending(connection, limit=PAGE, start=start, without=tuple(self._shut))
+        # A provider that is tried again is tried with what it has not broken on.
+        for record in sorted(found, key=lambda record: self._broke.get(record.delivery.id, 0)):
             self._wait_for_turn(_of_record(record))
-        if len(found) == IN_MEMORY:
-            # A pause, lest deliveries that wait for a missing connection keep us busy asking for the rest.
-            asyncio.get_running_loop().call_later(PAGE_SECONDS, self.look_again)
+        if len(found) == PAGE:
+            self._leave(found[-1].delivery.id + "~")  # the first id after it: all have the same length
+
+    def _leave(self, start: str) -> None:
+        self._left = start if self._left is None else min(start, self._left)
 
     def _wait_for_turn(self, one: _Waiting) -> None:
         if one.delivery.id not in self._known:
             self._known.add(one.delivery.id)
             self._waiting.append(one)
+            self._bytes += len(one.delivery.body)
 
-    async def _route_one(self, one: _Waiting, free: asyncio.Semaphore) -> None:
+    def _next(self) -> _Waiting:
+        one = self._waiting.popleft()
+        self._bytes -= len(one.delivery.body)
+        return one
+
+    def _start(self, one: _Waiting, tasks: asyncio.TaskGroup) -> None:
+        """Most deliveries need nothing but a judgement: that is done here; a task is for those that must wait."""
+        self._unsettled += 1
+        try:
+            commit = self._at_once(one)
+        except Exception as error:  # noqa: BLE001 - it stays recorded, and is tried again rather than lost
+            self._end(one, error)
+            return
+        if commit is None:
+            tasks.create_task(self._route_apart(one))
+        else:
+            commit.add_done_callback(lambda commit: self._end(one, _failure(commit)))
+
+    def _at_once(self, one: _Waiting) -> asyncio.Future[tuple[Admitted, ...]] | None:
+        connection = self._connection(one.delivery.connection)
+        if connection is None or not isinstance(one.reading, Parsed):
+            return None
+        if any(isinstance(event, PollRequested) for event in one.reading.events):
+            return None
+        try:
+            facts = _facts(one.reading, one, connection, self._default_branch)
+        except (Unreadable, PluginError):
+            return None
+        return self._flow.admit_at_once(facts, settled=Settled(id=one.delivery.id, state="routed", at=self._now()))
+
+    async def _route_apart(self, one: _Waiting) -> None:
+        failure = None
         try:
             await self._route(one)
         except Exception as error:  # noqa: BLE001 - it stays recorded, and is tried again rather than lost
+            failure = error
+        finally:
+            self._end(one, failure)
+
+    def _end(self, one: _Waiting, error: BaseException | None) -> None:
+        self._known.discard(one.delivery.id)
+        self._unsettled -= 1
+        self._settled.set()
+        if error is not None:
             self._log.error("delivery not routed yet", delivery_id=one.delivery.id, error=repr(error))
             asyncio.get_running_loop().call_later(RETRY_SECONDS, self.look_again)
-        finally:
-            self._known.discard(one.delivery.id)
-            free.release()
 
     async def _route(self, one: _Waiting) -> None:
         with log_context(delivery_id=one.delivery.id):
@@ -158,28 +242,58 @@ class Inbox:
             self._log.warning("delivery waits for its connection", connection=delivery.connection)
             return
         try:
-            reading = one.reading or connection.provider.parse(delivery)
+            reading = one.reading or connection.guard.run("parse", _parse, connection.provider, delivery)
             facts = _facts(reading, one, connection, self._default_branch)
+            announced = _announced(reading, connection)
         except Unreadable as error:
             await self._settle(delivery, "unreadable", str(error))
             return
-        except Exception as error:  # noqa: BLE001 - a stranger's parser; the delivery is kept with what it did
-            await self._settle(delivery, "unreadable", f"the provider's parser failed: {error!r}")
+        except CircuitOpen as shut:
+            self._wait_for_provider(delivery, shut)
+            return
+        except PluginError as error:
+            await self._try_again_or_settle(delivery, connection, error)
             return
         if isinstance(reading, Ignored):
             await self._settle(delivery, "ignored", reading.reason)
             return
-        asked = [
-            await self._poll(connection.name, connection.normalise(event.repository.path), delivery.id)
-            for event in reading.events
-            if isinstance(event, PollRequested)
-        ]
+        asked = [await self._poll(connection.name, key, delivery.id) for key in announced]
         settled = Settled(id=delivery.id, state="routed", reason="; ".join(asked), at=self._now())
         await self._flow.admit(facts, settled=settled)
+        self._broke.pop(delivery.id, None)
+
+    def _wait_for_provider(self, delivery: Delivery, shut: CircuitOpen) -> None:
+        """It stays recorded until its provider is called again."""
+        loop = asyncio.get_running_loop()
+        if self._shut.get(delivery.connection, 0.0) <= loop.time():
+            self._shut[delivery.connection] = loop.time() + shut.seconds
+            loop.call_later(shut.seconds + LATER, self.look_again)
+            self._log.warning("deliveries wait for their provider", connection=delivery.connection, reason=str(shut))
+
+    async def _try_again_or_settle(self, delivery: Delivery, connection: OpenConnection, error: PluginError) -> None:
+        """It stays recorded while it may be the provider's fault, and is not tried for ever when it is its own."""
+        tries = self._broke.get(delivery.id, 0) + 1
+        if tries >= TRIES and not connection.guard.is_open("parse"):
+            self._broke.pop(delivery.id, None)
+            await self._settle(delivery, "unreadable", str(error))
+        else:
+            self._broke[delivery.id] = tries
+            asyncio.get_running_loop().call_later(RETRY_SECONDS, self.look_again)
 
     async def _settle(self, delivery: Delivery, state: Literal["ignored", "unreadable"], reason: str) -> None:
         settled = Settled(id=delivery.id, state=state, reason=reason, at=self._now())
         await self._flow.admit((), settled=settled)
+
+
+def _failure(commit: asyncio.Future[tuple[Admitted, ...]]) -> BaseException | None:
+    return asyncio.CancelledError() if commit.cancelled() else commit.exception()
+
+
+def _parse(provider: Provider, delivery: Delivery) -> Reading:
+    reading = provider.parse(delivery)
+    if not isinstance(reading, (Parsed, Ignored)):
+        raise TypeError(f"it gave a {type(reading).__name__}, neither events nor a reason to ignore it")
+    return reading
 
 
 def _facts(
@@ -211,12 +325,18 @@ def _facts(
     return facts
 
 
+def _announced(reading: Reading, connection: OpenConnection) -> list[str]:
+    """The repositories of pushes that were announced without saying what moved."""
+    events = reading.events if isinstance(reading, Parsed) else ()
+    return [_key(event, connection) for event in events if isinstance(event, PollRequested)]
+
+
 def _key(event: Event, connection: OpenConnection) -> str:
     repository = getattr(event, "repository", None)
     if repository is None:
         raise Unreadable("the event names no repository")
     try:
-        return connection.normalise(repository.path)
+        return connection.guard.run("normalise", connection.normalise, repository.path, declared=ValueError)
     except ValueError as error:
         raise Unreadable(f"the event's repository is no path: {error}") from None
 

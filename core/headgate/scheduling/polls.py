@@ -24,7 +24,7 @@ from apscheduler.triggers.interval import IntervalTrigger
 from headgate.api.errors import HeadgateError
 from headgate.api.events import Push, Repository, Tag
 from headgate.api.host import Logger
-from headgate.api.triggers import PollPlan, Polls
+from headgate.api.triggers import PollPlan
 from headgate.flow import Flow
 from headgate.routing.index import CompiledJob, Snapshot
 from headgate.routing.planning import Fact
@@ -336,9 +336,7 @@ def _timetables(snapshot: Snapshot) -> Iterable[Timetable]:
 
 
 def _plans(jobs: Iterable[CompiledJob]) -> tuple[PollPlan, ...]:
-    return tuple(
-        trigger.poll_plan() for compiled in jobs for _, trigger in compiled.triggers if isinstance(trigger, Polls)
-    )
+    return tuple(plan for compiled in jobs for plan in compiled.poll_plans)
 
 
 def _on_request(connection: str, key: str, jobs: Iterable[CompiledJob]) -> Timetable:

@@ -117,9 +117,14 @@ _RECORD = Many(sa.insert(deliveries))
 _RECORD_CONTENT = Many(sa.insert(delivery_contents))
 
 
-async def pending(conn: Reading, *, limit: int) -> tuple[DeliveryRecord, ...]:
-    """The oldest that nobody settled."""
-    found = await conn.execute(_whole().where(deliveries.c.state == "recorded").order_by(deliveries.c.id).limit(limit))
+async def pending(
+    conn: Reading, *, limit: int, start: str = "", without: Sequence[str] = ()
+) -> tuple[DeliveryRecord, ...]:
+    """The oldest that nobody settled, from the id `start` on; but for those of some connections."""
+    query = _whole().where(deliveries.c.state == "recorded", deliveries.c.id >= start)
+    if without:
+        query = query.where(deliveries.c.connection.not_in(without))
+    found = await conn.execute(query.order_by(deliveries.c.id).limit(limit))
     return tuple(_record(row) for row in found)
 
 

@@ -90,6 +90,11 @@ async def failed(conn: Reading, id: str, error: str, next_attempt_at: datetime |
     return await _change(conn, id, ("waiting",), values)
 
 
+async def postponed(conn: Reading, id: str, error: str, next_attempt_at: datetime) -> bool:  # noqa: A002 - the word everybody says
+    """It was not tried: no earlier than then. `False`: it no longer waits."""
+    return await _change(conn, id, ("waiting",), {"last_error": storable(error), "next_attempt_at": next_attempt_at})
+
+
 async def retry(conn: Reading, id: str) -> bool:  # noqa: A002 - the word everybody says
     """Let one that was given up wait again, due at once, with all its attempts. `False`: it was not given up."""
     values = {"state": "waiting", "attempts": 0, "next_attempt_at": notifications.c.created_at}

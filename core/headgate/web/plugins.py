@@ -2,15 +2,17 @@
 
 from __future__ import annotations
 
-import asyncio
+import math
 from collections.abc import Iterable, Mapping, Sequence
 from typing import Final, get_args
 
+import msgspec
 import structlog
 from aiohttp import web
 
-from headgate.api import CAPABILITIES, ProviderKind, RouteKind, RouteRequest, RouteResponse
+from headgate.api import CAPABILITIES, HeadgateError, ProviderKind, RouteKind, RouteRequest, RouteResponse
 from headgate.plugins import PluginReport
+from headgate.plugins.guard import CircuitOpen, Guards
 from headgate.telemetry.metrics import Metrics
 from headgate.web.limits import check_encoding, read_body
 from headgate.web.ports import Connection
@@ -23,6 +25,7 @@ from headgate.web.shapes import (
     Limit,
     Name,
     PluginList,
+    PluginShape,
     ProviderList,
     ProviderShape,
 )
@@ -51,6 +54,7 @@ class ConnectionsQuery(Closed, frozen=True, kw_only=True):
 def installed_routes(
     *,
     plugins: Sequence[PluginReport],
+    guards: Guards,
     providers: Mapping[str, ProviderKind],
     connections: Mapping[str, Connection],
     public_url: str,
@@ -58,7 +62,12 @@ def installed_routes(
     """The routes for plugins, providers and connections."""
 
     async def list_plugins(_: Call) -> web.Response:
-        return json_reply(PluginList(items=tuple(plugins)))
+        seen = guards.health()
+        shown = [
+            PluginShape(**msgspec.structs.asdict(one), health=seen.get(one.name) if one.status == "loaded" else None)
+            for one in plugins
+        ]
+        return json_reply(PluginList(items=tuple(shown)))
 
     async def list_providers(_: Call) -> web.Response:
         return json_reply(
@@ -130,14 +139,14 @@ def installed_routes(
 
 
 def plugin_routes(
-    routes: Iterable[tuple[str, RouteKind]], *, metrics: Metrics, max_body: int, read_timeout: float
+    routes: Iterable[tuple[str, RouteKind]], *, guards: Guards, metrics: Metrics, max_body: int, read_timeout: float
 ) -> tuple[tuple[Route, ...], dict[str, str]]:
     """Routes of plugins, and for the ones that are refused `plugin/name` and why: one of them stops nobody else."""
     made: list[Route] = []
     refused: dict[str, str] = {}
     for plugin, kind in routes:
         try:
-            made += _routes_of(plugin, kind, metrics=metrics, max_body=max_body, read_timeout=read_timeout)
+            made += _routes_of(plugin, kind, guards=guards, max_body=max_body, read_timeout=read_timeout)
         except ValueError as error:
             metrics.plugin_failed(plugin)
             refused[f"{plugin}/{kind.name}"] = str(error)
@@ -147,7 +156,9 @@ def plugin_routes(
     return tuple(made), refused
 
 
-def _routes_of(plugin: str, kind: RouteKind, *, metrics: Metrics, max_body: int, read_timeout: float) -> list[Route]:
+def _routes_of(plugin: str, kind: RouteKind, *, guards: Guards, max_body: int, read_timeout: float) -> list[Route]:
+    guard = guards.of("route", f"{plugin}/{kind.name}")
+
     async def answer(call: Call) -> web.Response:
         check_encoding(call.request)
         body = await read_body(call.request, max_body=max_body, deadline=read_timeout)
@@ -162,13 +173,16 @@ def _routes_of(plugin: str, kind: RouteKind, *, metrics: Metrics, max_body: int,
             },
             body=body,
         )
+
+        async def answered() -> web.Response:
+            return _response(await kind.answer(asked))
+
         try:
-            async with asyncio.timeout(ANSWER_WITHIN):
-                given = await kind.answer(asked)
-            return _response(given)
-        except Exception as error:  # a stranger's code; whatever it raises is no fault of the server
-            metrics.plugin_failed(plugin)
-            log.exception("a plugin's route failed", plugin=plugin, route=kind.name)
+            return await guard.call("answer", answered, within=ANSWER_WITHIN)
+        except CircuitOpen as shut:
+            headers = {"Retry-After": str(math.ceil(shut.seconds) + 1)}
+            raise Refusal(503, f"The plugin {plugin} is not called right now.", headers=headers) from shut
+        except HeadgateError as error:
             raise Refusal(502, f"The plugin {plugin} did not answer; the server's log says why.") from error
 
     made: list[Route] = []

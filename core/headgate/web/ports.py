@@ -6,12 +6,13 @@
 from __future__ import annotations
 
 from collections.abc import AsyncIterator, Awaitable, Callable, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Protocol
 
 import msgspec
 
 from headgate.api import Build, Job, Problem, Provider, Reading
+from headgate.plugins.guard import Guard, lone_guard
 from headgate.storage.deliveries import NewDelivery
 
 
@@ -27,6 +28,8 @@ class Connection:
     provider: Provider | None
     problem: str = ""
     event_header: str | None = None
+    guard: Guard = field(default_factory=lone_guard, compare=False)
+    """Stands at every call of the provider."""
 
 
 class Received(Protocol):

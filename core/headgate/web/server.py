@@ -21,6 +21,7 @@ from aiohttp.http_exceptions import LineTooLong
 from headgate.api import ProviderKind, RouteKind
 from headgate.config.settings import Settings
 from headgate.plugins import PluginReport
+from headgate.plugins.guard import Guards
 from headgate.storage.database import Database
 from headgate.telemetry.health import Health
 from headgate.telemetry.metrics import Metrics
@@ -63,6 +64,7 @@ def make_app(
     connections: Mapping[str, Connection],
     providers: Mapping[str, ProviderKind],
     plugins: Sequence[PluginReport],
+    guards: Guards,
     routes: Sequence[tuple[str, RouteKind]],
     jobs: ReadJobs,
     received: Received,
@@ -91,7 +93,7 @@ def make_app(
         read_timeout=limits.read_timeout,
     )
     of_plugins, refused = plugin_routes(
-        routes, metrics=metrics, max_body=MAX_API_BODY, read_timeout=limits.read_timeout
+        routes, guards=guards, metrics=metrics, max_body=MAX_API_BODY, read_timeout=limits.read_timeout
     )
     if refused:
         reasons = "; ".join(f"{name}: {reason}" for name, reason in refused.items())
@@ -104,7 +106,7 @@ def make_app(
         *log_routes(database=database, logs=logs, streams=streams),
         *delivery_routes(database=database, replay=replay, redact=redact),
         *installed_routes(
-            plugins=plugins, providers=providers, connections=connections, public_url=settings.public_url
+            plugins=plugins, guards=guards, providers=providers, connections=connections, public_url=settings.public_url
         ),
         *notification_routes(database=database, retried=notification_retried),
         *status_routes(health=health, metrics=metrics, version=version, document=lambda: document),

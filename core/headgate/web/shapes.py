@@ -9,6 +9,7 @@ import msgspec
 
 from headgate.api import Build, Problem, Source
 from headgate.plugins import PluginReport
+from headgate.plugins.health import PluginHealth
 from headgate.storage.deliveries import DeliverySummary
 from headgate.storage.explanations import ExplainedEvent
 from headgate.telemetry.health import Status
@@ -120,10 +121,16 @@ class ExplanationShape(msgspec.Struct, frozen=True, kw_only=True):
     builds: tuple[Build, ...]
 
 
+class PluginShape(PluginReport, frozen=True, kw_only=True):
+    """One entry point. `health` is how it has behaved since the server started, of those that are loaded."""
+
+    health: PluginHealth | None = None
+
+
 class PluginList(msgspec.Struct, frozen=True, kw_only=True):
     """Every installed plugin, broken ones with their reason."""
 
-    items: tuple[PluginReport, ...]
+    items: tuple[PluginShape, ...]
 
 
 class ConnectionShape(msgspec.Struct, frozen=True, kw_only=True):

@@ -6,6 +6,7 @@ first, so that a delivery of no interest can be told so and is settled in the tr
 
 from __future__ import annotations
 
+import math
 from collections.abc import Callable, Mapping
 from datetime import datetime
 from typing import Annotated, Final
@@ -14,7 +15,7 @@ import msgspec
 import structlog
 from aiohttp import web
 
-from headgate.api import Delivery, DeliveryError, Ignored, Provider, Reading, TooLarge, Unreadable
+from headgate.api import Delivery, DeliveryError, Ignored, Parsed, Provider, Reading, TooLarge, Unreadable
 from headgate.storage import deliveries
 from headgate.storage.database import Database
 from headgate.storage.deliveries import NewDelivery
@@ -137,48 +138,54 @@ class Webhooks:
     def _sealed(
         self, connection: Connection, provider: Provider, delivery: Delivery
     ) -> tuple[NewDelivery, Reading | None]:
-        """What to record of an authentic delivery; a 401 `Refusal` for any other, whose reason only we see."""
+        """What to record of an authentic delivery; a 401 `Refusal` for any other, whose reason only we see.
+
+        A plugin that breaks its contract has authenticated nothing, and whoever sent it may come again: 503. Hosts
+        disable hooks that answer 4xx. What a stranger's bytes make it raise opens no circuit: nobody could else shut
+        the door for all.
+        """
+        guard = connection.guard
+        if guard.uneasy and (shut := guard.refusal("authenticate")):
+            self._count(connection, None, "refused")
+            raise Refusal(503, _NOT_NOW, headers={"Retry-After": str(math.ceil(shut.seconds) + 1)})
         try:
-            seal = provider.authenticate(delivery)
+            key = provider.authenticate(delivery).key
         except TooLarge as error:
             self._count(connection, None, "refused")
             raise Refusal(413, "The request is larger than this connection accepts.") from error
-        except Exception as error:  # noqa: BLE001 - a plugin that fails on a stranger's bytes has not authenticated them
+        except DeliveryError as error:
             self._count(connection, None, "unauthenticated")
-            if isinstance(error, DeliveryError):
-                log.info("delivery refused", connection=connection.name, remote=delivery.remote, reason=str(error))
-            else:
-                self._blame(connection, "authenticate", error, delivery)
+            log.info("delivery refused", connection=connection.name, remote=delivery.remote, reason=str(error))
             raise Refusal(401, "The request is not authenticated.", headers=_CHALLENGE) from None
+        except BaseException as error:  # noqa: BLE001 - a stranger's code; what it raises must stay its own
+            self._count(connection, None, "failed")
+            guard.fault("authenticate", error, opens=False)
+            raise Refusal(503, _NOT_NOW, headers=_RETRY_LATER) from None
+        if guard.uneasy:
+            guard.worked("authenticate")
         event = delivery.header(connection.event_header) if connection.event_header else None
-        kept = NewDelivery(delivery=without_tokens(delivery), key=seal.key, event=event and event[:_MAX_EVENT])
+        kept = NewDelivery(delivery=without_tokens(delivery), key=key, event=event and event[:_MAX_EVENT])
         if len(delivery.body) > READ_FIRST:
             return kept, None
         return self._read(connection, provider, kept)
 
     def _read(self, connection: Connection, provider: Provider, new: NewDelivery) -> tuple[NewDelivery, Reading | None]:
         """What the delivery says, and with that whether it is settled already."""
+        guard = connection.guard
+        if guard.uneasy and guard.refusal("parse"):
+            return new, None  # it is kept, and read when the provider is called again
         try:
             reading = provider.parse(new.delivery)
         except Unreadable as error:
             return msgspec.structs.replace(new, state="unreadable", reason=str(error)), None
-        except Exception as error:  # noqa: BLE001 - whatever a plugin raises, the delivery is sealed and must be kept
-            self._blame(connection, "parse", error, new.delivery)
+        except BaseException as error:  # noqa: BLE001 - whatever a plugin raises, the delivery is sealed and must be kept
+            guard.fault("parse", error)
             return new, None
+        if guard.uneasy:
+            guard.worked("parse")
         if isinstance(reading, Ignored):
             return msgspec.structs.replace(new, state="ignored", reason=reading.reason), reading
-        return new, reading
-
-    def _blame(self, connection: Connection, method: str, error: Exception, delivery: Delivery) -> None:
-        self._metrics.plugin_failed(connection.kind)
-        log.error(
-            "a provider broke its contract",
-            connection=connection.name,
-            provider=connection.kind,
-            delivery_id=delivery.id,
-            method=method,
-            exc_info=error,
-        )
+        return new, reading if isinstance(reading, Parsed) else None  # type: ignore[redundant-expr]  # a stranger's code
 
     def _count(self, connection: Connection, event: str | None, result: DeliveryResult) -> None:
         self._metrics.delivery(provider=connection.kind, connection=connection.name, event=event, result=result)
@@ -241,5 +248,6 @@ def _answer(status: int, accepted: Accepted) -> web.Response:
 
 _MAX_EVENT = 100
 _UNKNOWN = Connection(name="(unknown)", kind="(unknown)", provider=None)
+_NOT_NOW = "The connection cannot check requests right now; please send this again later."
 _CHALLENGE = {"WWW-Authenticate": "Signature"}
 _RETRY_LATER = {"Retry-After": "60"}
