@@ -115,10 +115,20 @@ def test_a_link_to_anywhere_else_is_refused(link):
         BASE.own(link)
 
 
-def resolving_to(address):
+def resolving_to(*addresses):
     class Resolver:
         async def resolve(self, host, port=0, family=socket.AF_INET):
-            return [{"hostname": host, "host": address, "port": port, "family": socket.AF_INET, "proto": 6, "flags": 0}]
+            return [
+                {
+                    "hostname": host,
+                    "host": address,
+                    "port": port,
+                    "family": socket.AF_INET6 if ":" in address else socket.AF_INET,
+                    "proto": 6,
+                    "flags": 0,
+                }
+                for address in addresses
+            ]
 
         async def close(self):
             pass
@@ -126,9 +136,9 @@ def resolving_to(address):
     return Resolver()
 
 
-async def asks(played, *, configured, address="127.0.0.1"):
-    """One GET of a name that resolves to `address`; over http, which only an admin may write, to reach the server."""
-    played.host.http.connector._resolver = resolving_to(address)
+async def asks(played, *, configured, addresses=("127.0.0.1",)):
+    """One GET of a name that resolves to `addresses`; over http, which only an admin may write, to reach the server."""
+    played.host.http.connector._resolver = resolving_to(*addresses)
     base = BaseUrl(url=f"http://public.example:{played.server.port}", configured=configured)
     client = Client(
         played.host, base, dialect=Dialect(name="Played"), authorize=StoredCredential(played.host, None, base),
@@ -149,8 +159,16 @@ async def test_a_private_address_is_asked_only_where_an_admin_wrote_the_host(pla
 async def test_a_metadata_service_is_asked_for_nobody(play):
     played = await play(lambda _: web.json_response([]))
     with pytest.raises(api.Refused, match="metadata"):
-        await asks(played, configured=True, address="169.254.169.254")
+        await asks(played, configured=True, addresses=["169.254.169.254"])
     assert played.host.metrics.statuses == ["none"]  # and not tried again
+
+
+async def test_a_name_with_several_private_addresses_is_refused_as_one_with_one(play):
+    """Connecting tries them side by side, in tasks of their own: the judgement goes along."""
+    played = await play(lambda _: web.json_response([]))
+    with pytest.raises(api.Refused, match="private address"):
+        await asks(played, configured=False, addresses=["::1", "127.0.0.1", "10.0.0.1"])
+    assert played.requests == []
 
 
 async def test_control_without_the_guard_the_private_address_is_asked(play, monkeypatch):
