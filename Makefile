@@ -6,13 +6,15 @@ BIN := $(VENV)/bin
 LOCKED := $(VENV)/.locked
 LOCKED_DEV := $(VENV)/.locked-dev
 LINKED := $(VENV)/.linked
+BENCH := $(VENV)/.bench
+PEERS := .venv-buildbot
 PIP := $(BIN)/python -m pip --disable-pip-version-check --no-input
 COMPILE := $(BIN)/uv pip compile --quiet --universal --python-version 3.11 --generate-hashes \
 	--no-emit-index-url --no-annotate --no-header
 ARGS ?=
 
 .DEFAULT_GOAL := help
-.PHONY: help serve install test soak check format lock dist clean
+.PHONY: help serve install test bench soak check format lock dist clean
 
 help: ## Show this
 	@sed -n 's/^\([a-z]*\):.*## \(.*\)/  make \1\t\2/p' $(MAKEFILE_LIST) | expand -t 18
@@ -40,6 +42,13 @@ check: install ## Formatter, linter, types, import contracts, spelling, generate
 	run $(BIN)/python .ci/check_locks.py; \
 	if [ -n "$$failed" ]; then printf "failed:$$failed\n" >&2; exit 1; fi
 
+# Buildbot is a peer to measure beside: an environment of its own, and a row without figures where it does not install.
+bench: install $(BENCH) ## Measure everything and write docs/benchmarks (ARGS="builds peers" some, ARGS=--compare only tells what moved)
+	@test -x $(PEERS)/bin/buildbot || { echo "Installing Buildbot into $(PEERS)"; \
+		$(BIN)/python -m venv $(PEERS) && $(PEERS)/bin/pip --disable-pip-version-check install --quiet buildbot buildbot-www buildbot-worker; } \
+		|| echo "Buildbot cannot be installed here: its rows stay empty" >&2
+	$(BIN)/python benchmarks/run.py $(ARGS)
+
 format: install ## Format and fix what can be fixed
 	$(BIN)/ruff format .
 	$(BIN)/ruff check --fix .
@@ -55,7 +64,7 @@ dist: install ## Build the wheel and the source archive into dist/
 	$(BIN)/python -m hatchling build
 
 clean: ## Remove the environment and everything generated; your data/ stays
-	rm -rf $(VENV) dist .mypy_cache .ruff_cache .pytest_cache .hypothesis .import_linter_cache
+	rm -rf $(VENV) $(PEERS) dist .mypy_cache .ruff_cache .pytest_cache .hypothesis .import_linter_cache
 	find core plugins tests docs benchmarks -name __pycache__ -prune -exec rm -rf {} +
 
 # The first Python that is new enough; the version check runs it, because a name on PATH may be an empty promise.
@@ -80,6 +89,11 @@ $(LOCKED): requirements.lock | $(BIN)/python
 $(LOCKED_DEV): requirements-dev.lock | $(LOCKED)
 	@echo "Installing what the tests and checks need into $(VENV) (only when it changes)"
 	@$(PIP) install --quiet --require-hashes -r requirements-dev.lock
+	@touch $@
+
+$(BENCH): pyproject.toml | $(LOCKED_DEV)
+	@echo "Installing what the plots need into $(VENV)"
+	@$(PIP) install --quiet $$($(BIN)/python -c "import tomllib; print(*tomllib.load(open('pyproject.toml', 'rb'))['dependency-groups']['bench'])")
 	@touch $@
 
 $(LINKED): pyproject.toml | $(LOCKED)
