@@ -129,7 +129,7 @@ async def test_a_hanging_notifier_is_cut_and_counts_as_a_failure(idle_bench: Any
     await idle_bench.add("n_1")
     task = asyncio.create_task(outbox.run())
     record = await idle_bench.until("n_1", "waiting", attempts=1)
-    assert "longer than 0.05 seconds" in record.last_error
+    assert "longer than 0.05 s" in record.last_error
     task.cancel()
     await asyncio.wait([task])
 

@@ -10,6 +10,7 @@ import pytest
 from flow_parts import WEB, A, B, make_job, push
 
 from headgate import api
+from headgate.plugins.circuits import FAULTS
 from headgate.scheduling import inbox as inbox_module
 from headgate.scheduling.inbox import Inbox, OpenConnection
 from headgate.storage import builds, deliveries
@@ -111,7 +112,8 @@ async def test_what_an_earlier_life_recorded_is_routed_at_the_start_and_once(run
     assert await count(database) == 1
 
 
-async def test_each_kind_of_delivery_ends_where_it_belongs(running, provider, database, world):
+async def test_each_kind_of_delivery_ends_where_it_belongs(running, provider, database, world, monkeypatch):
+    monkeypatch.setattr("headgate.scheduling.inbox.RETRY_SECONDS", 0.01)
     world.use(make_job("web"))
     provider.readings = {
         b"ignored": api.Ignored(reason="stars build nothing"),
@@ -133,6 +135,31 @@ async def test_each_kind_of_delivery_ends_where_it_belongs(running, provider, da
     assert found[b"ping"].state == "routed"
     assert (found[b"poll"].state, found[b"poll"].reason) == ("routed", "asked acme/web: nothing moved")
     assert inbox.asked == [("acme", "acme/web")]
+
+
+async def test_deliveries_wait_for_a_provider_that_breaks_and_are_routed_when_it_is_well(
+    running, provider, connections, database, monkeypatch
+):
+    monkeypatch.setattr("headgate.scheduling.inbox.RETRY_SECONDS", 0.01)
+    monkeypatch.setattr("headgate.scheduling.inbox.LATER", 0.01)
+    monkeypatch.setattr("headgate.plugins.circuits.FIRST_PAUSE", 0.2)
+    bodies = [str(number).encode() for number in range(FAULTS + 1)]
+    provider.readings = dict.fromkeys(bodies, ZeroDivisionError("in a plugin"))
+    guard = connections["acme"].guard
+    async with running() as inbox:
+        new = [await record(database, body) for body in bodies]
+        for one in new:
+            inbox.received(one, None)
+        async with asyncio.timeout(5):
+            while not guard.is_open("parse"):
+                await asyncio.sleep(0.01)
+        async with database.reading() as connection:
+            kept = [await deliveries.get(connection, one.delivery.id) for one in new]
+        assert {one.state for one in kept} == {"recorded"}
+        provider.readings = dict.fromkeys(bodies, api.Parsed(events=(api.Ping(repository=WEB),)))
+        for one in new:
+            assert (await settled(database, one.delivery.id)).state == "routed"
+        assert not guard.is_open("parse")
 
 
 async def test_a_delivery_waits_for_its_connection_and_is_not_lost(running, provider, connections, database, world):
