@@ -19,16 +19,17 @@ import structlog
 import wal_writer
 from disks import CONFIG, JOBS, Pushes, built, health, until_health
 from live import Headgate
+from soak import LONG
 
 from headgate.storage import damage, wal
 from headgate.storage.errors import StorageDamaged
 
 ROWS = 24
-FLIPS = 300
+FLIPS = 3_000 if LONG else 300
 FRAME = 24 + 4096
 MOVED = ("none", "half", "all")
 
-pytestmark = pytest.mark.reliability
+pytestmark = [pytest.mark.reliability, pytest.mark.timeout(1_200 if LONG else 120)]
 
 
 class Found(NamedTuple):
