@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import re
 from datetime import UTC, datetime, timedelta
 
@@ -38,3 +39,17 @@ def test_other_time_zones_are_the_same_moment_and_none_is_refused():
     assert microseconds(EPOCH + timedelta(seconds=1)) == 1_000_000
     with pytest.raises(ValueError, match="without time zone"):
         microseconds(datetime(2026, 1, 1))  # noqa: DTZ001 - the point
+
+
+def test_a_forked_process_gives_ids_of_its_own():
+    """Random bytes are drawn in advance; a child must not go on with its parent's."""
+    now = datetime.now(UTC)
+    new_id("b", now)
+    reading, writing = os.pipe()
+    if (child := os.fork()) == 0:
+        os.write(writing, new_id("b", now).encode())
+        os._exit(0)
+    os.waitpid(child, 0)
+    assert os.read(reading, 100).decode() != new_id("b", now)
+    os.close(reading)
+    os.close(writing)

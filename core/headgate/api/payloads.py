@@ -47,13 +47,7 @@ def read_plain_json(body: bytes) -> Any:
     except UnicodeDecodeError as error:
         raise Unreadable(f"the body is not UTF-8: {error.reason} at byte {error.start}") from None
     try:
-        value = json.loads(
-            text,
-            object_pairs_hook=_object_without_doubles,
-            parse_int=_short_int,
-            parse_float=_short_float,
-            parse_constant=_no_constant,
-        )
+        value = _DECODER.decode(text)
     except RecursionError:
         raise Unreadable(f"the body nests deeper than {MAX_DEPTH} levels") from None
     except ValueError as error:
@@ -116,3 +110,11 @@ def _short_float(text: str) -> float:
 
 def _no_constant(text: str) -> float:
     raise ValueError(f"{text} is not JSON")
+
+
+_DECODER = json.JSONDecoder(
+    object_pairs_hook=_object_without_doubles,
+    parse_int=_short_int,
+    parse_float=_short_float,
+    parse_constant=_no_constant,
+)
