@@ -27,6 +27,9 @@ READS = {
     "what runs": lambda conn, now: builds.running(conn, "w"),
     "the next to claim": lambda conn, now: builds._candidates(conn, 3),
     "the queue's depth": lambda conn, now: builds.depth(conn),
+    "builds of a job that wait": lambda conn, now: builds.page(conn, cursor="b_9", job="web", state=State.QUEUED),
+    "builds of a job that run": lambda conn, now: builds.page(conn, cursor="b_9", job="web", state=State.RUNNING),
+    "builds of a job that ended": lambda conn, now: builds.page(conn, cursor="b_9", job="web", state=State.FINISHED),
     "deliveries": lambda conn, now: deliveries.page(conn, cursor="d_9"),
     "deliveries of a connection": lambda conn, now: deliveries.page(conn, cursor="d_9", connection="c"),
     "deliveries of a state": lambda conn, now: deliveries.page(conn, cursor="d_9", state="unreadable"),
@@ -39,6 +42,10 @@ READS = {
     "states of refs": lambda conn, now: refs.load(conn, [KEY, KEY]),
     "heads of a repository": lambda conn, now: refs.heads(conn, "c", "r"),
     "a ref's history": lambda conn, now: refs.history(conn, KEY),
+    **{
+        f"news that is {state}": lambda conn, now, state=state: notifications.page(conn, cursor="n_9", state=state)
+        for state in ("waiting", "superseded", "dead", "told")
+    },
     "news of a build": lambda conn, now: notifications.of_build(conn, "b_1"),
     "the next attempt": lambda conn, now: notifications.next_attempt(conn),
 }
@@ -102,6 +109,38 @@ async def test_changes_use_indexes(database, name, now, make_delivery):
         return await plans(conn, lambda conn: WRITES[name](conn, now))
 
     assert slow(await database.writer.write(question)) == []
+
+
+CHOSEN = {
+    "builds of a job that wait": "builds_queued_of_job",
+    "news that is waiting": "notifications_waiting_by_id",
+    "news that is superseded": "notifications_superseded",
+    "news that is dead": "notifications_dead",
+}
+
+
+@pytest.mark.parametrize("name", CHOSEN)
+async def test_what_is_few_is_found_by_the_index_of_the_few(database, name, now):
+    """Walking all rows backwards until fifty fit is a search too, for SQLite, and takes seconds when few are left."""
+    async with database.reading() as conn:
+        steps = await plans(conn, lambda conn: READS[name](conn, now))
+    assert any(f"INDEX {CHOSEN[name]} " in f"{step} " for step in steps), steps
+
+
+@pytest.mark.parametrize(
+    ("state", "index"),
+    [
+        ("routed", "deliveries_of_connection"),
+        ("ignored", "deliveries_ignored"),
+        ("unreadable", "deliveries_of_state"),
+        ("recorded", "deliveries_of_state"),
+    ],
+)
+async def test_deliveries_of_a_connection_and_a_state_use_the_index_that_leaves_less(database, now, state, index):
+    async with database.reading() as conn:
+        steps = await plans(conn, lambda conn: deliveries.page(conn, cursor="d_9", connection="c", state=state))
+    assert any(index in step for step in steps), steps
+    assert not any("TEMP B-TREE" in step for step in steps)
 
 
 async def test_a_question_without_index_would_be_seen(database, now):

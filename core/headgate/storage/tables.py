@@ -44,6 +44,11 @@ deliveries = sa.Table(
     ),
     sa.Index("deliveries_of_connection", "connection", "id"),
     sa.Index("deliveries_of_state", "state", "id"),
+    # Of one connection: what was routed is nearly all of it, what is unreadable few of all; only these lie between.
+    sa.Index(
+        "deliveries_ignored", "connection", "id",
+        sqlite_where=sa.text("state = 'ignored'"), postgresql_where=sa.text("state = 'ignored'"),
+    ),
     sqlite_with_rowid=False,  # small rows, asked for by id only: the table is its own index
 )  # fmt: skip
 
@@ -196,6 +201,10 @@ builds = sa.Table(
         sqlite_where=sa.text("state = 'queued'"), postgresql_where=sa.text("state = 'queued'"),
     ),
     sa.Index(
+        "builds_queued_of_job", "job", "id",
+        sqlite_where=sa.text("state = 'queued'"), postgresql_where=sa.text("state = 'queued'"),
+    ),
+    sa.Index(
         "builds_running_by_id", "id",
         sqlite_where=sa.text("state = 'running'"), postgresql_where=sa.text("state = 'running'"),
     ),
@@ -231,6 +240,14 @@ notifications = sa.Table(
     sa.Index(
         "notifications_dead", "id",
         sqlite_where=sa.text("state = 'dead'"), postgresql_where=sa.text("state = 'dead'"),
+    ),
+    sa.Index(
+        "notifications_superseded", "id",
+        sqlite_where=sa.text("state = 'superseded'"), postgresql_where=sa.text("state = 'superseded'"),
+    ),
+    sa.Index(
+        "notifications_waiting_by_id", "id",
+        sqlite_where=sa.text("state = 'waiting'"), postgresql_where=sa.text("state = 'waiting'"),
     ),
     sa.Index(
         "notifications_waiting", "next_attempt_at",

@@ -72,6 +72,14 @@ def upgrade() -> None:
         postgresql_where=sa.text("state = 'queued'"),
     )
     op.create_index(
+        "builds_queued_of_job",
+        "builds",
+        ["job", "id"],
+        unique=False,
+        sqlite_where=sa.text("state = 'queued'"),
+        postgresql_where=sa.text("state = 'queued'"),
+    )
+    op.create_index(
         "builds_queued_by_id",
         "builds",
         ["id"],
@@ -124,6 +132,14 @@ def upgrade() -> None:
         postgresql_where=sa.text("key IS NOT NULL"),
     )
     op.create_index("deliveries_of_connection", "deliveries", ["connection", "id"], unique=False)
+    op.create_index(
+        "deliveries_ignored",
+        "deliveries",
+        ["connection", "id"],
+        unique=False,
+        sqlite_where=sa.text("state = 'ignored'"),
+        postgresql_where=sa.text("state = 'ignored'"),
+    )
     op.create_index("deliveries_of_state", "deliveries", ["state", "id"], unique=False)
     op.create_table(
         "events",
@@ -165,6 +181,22 @@ def upgrade() -> None:
         sa.Column("next_attempt_at", sa.BigInteger(), nullable=False),
         sa.Column("last_error", sa.Text(), nullable=True),
         sa.PrimaryKeyConstraint("id"),
+    )
+    op.create_index(
+        "notifications_superseded",
+        "notifications",
+        ["id"],
+        unique=False,
+        sqlite_where=sa.text("state = 'superseded'"),
+        postgresql_where=sa.text("state = 'superseded'"),
+    )
+    op.create_index(
+        "notifications_waiting_by_id",
+        "notifications",
+        ["id"],
+        unique=False,
+        sqlite_where=sa.text("state = 'waiting'"),
+        postgresql_where=sa.text("state = 'waiting'"),
     )
     op.create_index(
         "notifications_dead",
