@@ -70,10 +70,12 @@ class Load:
 
     @property
     def p50(self) -> float:
+        """Milliseconds."""
         return statistics.median(self.latencies) * 1000
 
     @property
     def p99(self) -> float:
+        """Milliseconds."""
         return statistics.quantiles(self.latencies, n=100)[98] * 1000
 
 
@@ -87,6 +89,7 @@ class Pushes:
         self._next = iter(self._made)
 
     def take(self) -> bytes:
+        """The next one, which nobody had."""
         try:
             return next(self._next)
         except StopIteration:
