@@ -2,8 +2,11 @@
 
 from __future__ import annotations
 
+import contextlib
 import os
+import sys
 import time
+from pathlib import Path
 
 import pytest
 from disks import CONFIG, JOBS, Filler, Pushes, built, health, on_small_disk, until_health
@@ -11,6 +14,12 @@ from git_server import checkout, commit, push
 from live import FakeGitHub, Headgate
 
 pytestmark = pytest.mark.reliability
+
+
+def blind(program: tuple[str, ...]) -> tuple[str, ...]:
+    """The same on the same disk, without the protections."""
+    return (*program[:-1], sys.executable, str(Path(__file__).parents[1] / "support" / "blind_to_full_disks.py"))
+
 
 NOISY = """
 jobs:
@@ -62,6 +71,24 @@ async def test_a_full_database_is_503_and_nothing_acknowledged_is_lost(tmp_path)
         assert set(counts.values()) == {1}
         assert headgate.process.poll() is None, "it is the same process"
         assert await headgate.stop() == 0
+    finally:
+        headgate.close()
+
+
+async def test_control_a_full_disk_that_is_taken_for_a_broken_one_ends_the_server(tmp_path):
+    disk = tmp_path / "disk"
+    config = f"{CONFIG}database: sqlite+aiosqlite:///{disk}/headgate.db\n"
+    headgate = Headgate(tmp_path / "headgate", config, JOBS, program=blind(on_small_disk(disk, size="24m")))
+    pushes = Pushes(headgate, seed=11, padding=200_000)
+    try:
+        await headgate.start()
+        filler = Filler(headgate, disk)
+        deadline = time.monotonic() + 60
+        while headgate.process.poll() is None and time.monotonic() < deadline:
+            with contextlib.suppress(FileNotFoundError):
+                filler.fill()
+            await pushes.post()
+        assert headgate.process.poll() == 70
     finally:
         headgate.close()
 
@@ -140,6 +167,21 @@ async def test_a_step_that_fails_on_a_full_disk_of_workspaces_was_not_asked(tmp_
         assert (await pushes.post())[0] == 202
         outcomes = [build["outcome"] for build in await headgate.finished(3)]
         assert outcomes == ["succeeded", "errored", "succeeded"]
+    finally:
+        headgate.close()
+
+
+async def test_control_a_server_that_does_not_look_blames_the_commit(tmp_path):
+    disk = tmp_path / "headgate" / "data" / "workspaces"
+    headgate = Headgate(tmp_path / "headgate", CONFIG, GREEDY, program=blind(on_small_disk(disk, size="6m")))
+    pushes = Pushes(headgate, seed=14)
+    try:
+        await headgate.start()
+        assert (await pushes.post())[0] == 202
+        await headgate.finished(1)
+        Filler(headgate, disk).fill()
+        assert (await pushes.post())[0] == 202
+        assert [build["outcome"] for build in await headgate.finished(2)] == ["succeeded", "failed"]
     finally:
         headgate.close()
 

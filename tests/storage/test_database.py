@@ -16,7 +16,7 @@ import sqlalchemy as sa
 from headgate.storage import damage, deliveries, dialect
 from headgate.storage import database as opening
 from headgate.storage.database import open_database
-from headgate.storage.errors import StorageRefused
+from headgate.storage.errors import StorageDamaged, StorageRefused
 from headgate.storage.schema import migrate
 
 HOLDER = """
@@ -180,6 +180,17 @@ async def test_damage_is_found_after_a_crash(url, fatal, make_delivery):
     with pytest.raises(StorageRefused, match="is damaged"):
         async with open_database(url, on_fatal=fatal.append):
             pass
+
+
+async def test_a_crash_is_remembered_until_somebody_looked_for_damage(url, fatal, make_delivery):
+    """A start migrates first, which looks for nothing; and one refusal does not make the file sound."""
+    file = await damaged(url, fatal, make_delivery)
+    file.with_name(file.name + ".lock").write_text("running, pid 1\n")
+    migrate(url)
+    for _ in range(2):
+        with pytest.raises(StorageDamaged, match="restore a backup"):
+            async with open_database(url, on_fatal=fatal.append):
+                pass
 
 
 async def test_after_an_orderly_stop_nobody_looks_for_damage(url, fatal, make_delivery):
