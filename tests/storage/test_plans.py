@@ -113,6 +113,7 @@ async def test_changes_use_indexes(database, name, now, make_delivery):
 
 CHOSEN = {
     "builds of a job that wait": "builds_queued_of_job",
+    "builds of a job that run": "builds_running_by_id",
     "news that is waiting": "notifications_waiting_by_id",
     "news that is superseded": "notifications_superseded",
     "news that is dead": "notifications_dead",
