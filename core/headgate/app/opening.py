@@ -34,6 +34,9 @@ OPEN_WITHIN = 30.0
 CLOSE_WITHIN = 10.0
 """Seconds it may take to close."""
 
+PLUGIN_THREAD = "plugin"
+"""What the names of those threads start with."""
+
 PLUGIN_THREADS = 8
 """Threads for `Host.blocking`, shared by all plugins."""
 
@@ -152,7 +155,7 @@ class OpenKinds:
         self._now = now
         self._metrics = metrics
         self._guards = guards
-        self._threads = ThreadPoolExecutor(max_workers=PLUGIN_THREADS, thread_name_prefix="plugin")
+        self._threads = ThreadPoolExecutor(max_workers=PLUGIN_THREADS, thread_name_prefix=PLUGIN_THREAD)
         self._stack = AsyncExitStack()
         self._stores: dict[str, CredentialStore] = {}
         self.secrets = Secrets(self._stores, redactor)
@@ -168,7 +171,7 @@ class OpenKinds:
     async def __aexit__(self, *_: object) -> None:
         """Close everything, in the opposite order."""
         await self._stack.aclose()
-        self._threads.shutdown()
+        self._threads.shutdown(wait=False, cancel_futures=True)  # one that hangs is left behind
 
     async def reopen(self, settings: Settings) -> None:
         """Open what `settings` say, put it in place of what was open, then close that."""

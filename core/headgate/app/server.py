@@ -6,6 +6,7 @@ import asyncio
 import gc
 import os
 import signal
+import threading
 from collections.abc import AsyncIterator
 from contextlib import AsyncExitStack, asynccontextmanager
 from datetime import UTC, datetime
@@ -18,7 +19,7 @@ from msgspec.structs import replace
 
 from headgate.api.client import shared_socket
 from headgate.app.jobs import JobFiles
-from headgate.app.opening import OpenKinds
+from headgate.app.opening import PLUGIN_THREAD, OpenKinds
 from headgate.app.reload import report_closed
 from headgate.app.rooms import Rooms
 from headgate.app.terminal import Say, Terminal
@@ -43,6 +44,9 @@ log = structlog.get_logger(__name__)
 
 EXIT_OUR_FAULT = 70
 EXIT_INTERRUPTED = 130
+
+LEFT_SECONDS = 3.0
+"""How long whatever is left may take to end, when all that is ours has ended."""
 
 TOLD = ("build queued", "build finished")
 """Log lines that the terminal has its own sentences for."""
@@ -69,6 +73,23 @@ async def serve(config: Path, *, host: str | None = None, port: int | None = Non
         if failed.done() and not failed.cancelled():
             failed.result()
         log.info("stopping")
+    await _end_what_is_left()
+
+
+async def _end_what_is_left() -> None:
+    """All that is ours is closed. A plugin's task or thread that does not end must not keep the process for ever."""
+    left = asyncio.all_tasks() - {asyncio.current_task()}
+    for task in left:
+        task.cancel()
+    if left:
+        _, left = await asyncio.wait(left, timeout=LEFT_SECONDS)
+    threads = [thread for thread in threading.enumerate() if thread.name.startswith(PLUGIN_THREAD)]
+    for thread in threads:
+        await asyncio.to_thread(thread.join, LEFT_SECONDS / len(threads))
+    names = [*(task.get_name() for task in left), *(thread.name for thread in threads if thread.is_alive())]
+    if names:
+        log.warning("ended without what did not end by itself", left=names)
+        os._exit(0)
 
 
 def _stop_or_end(stop: asyncio.Event) -> None:

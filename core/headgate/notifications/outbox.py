@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import asyncio
 import random
+from collections import Counter
 from collections.abc import Callable, Mapping
 from datetime import datetime, timedelta
 from typing import Literal, Protocol
@@ -26,7 +27,7 @@ from headgate.storage.writer import Unit
 from headgate.telemetry.logs import log_context
 
 SLOTS = 16
-"""How many are told at once."""
+"""How many are told at once; by one notifier half as many."""
 
 PATIENCE = 30.0
 """Seconds a notifier may take; then it counts as failed."""
@@ -86,6 +87,7 @@ class Outbox:
         self._reaching: dict[str, str] = {}
         """Notifiers that were seen to fail within a provider → which of its methods they call."""
         self._telling: dict[str, asyncio.Task[None]] = {}
+        self._busy: Counter[str] = Counter()
         self._woken = asyncio.Event()
 
     def wake(self) -> None:
@@ -117,11 +119,24 @@ class Outbox:
             return _IDLE if moment is None else min((moment - now).total_seconds(), _IDLE)
         if len(self._telling) < SLOTS:
             # What is being told now still waits, and so may one newer for each: ask for enough to see past them.
-            found = await self._database.writer.write(lambda conn: notifications.due(conn, now, 3 * SLOTS))
+            full = tuple(kind for kind in self._busy if self._is_full(kind))
+            found = await self._database.writer.write(
+                lambda conn: notifications.due(conn, now, 3 * SLOTS, without=full)
+            )
             for record in found:
-                if record.order_key not in self._telling and len(self._telling) < SLOTS:
-                    self._telling[record.order_key] = group.create_task(self._tell(record))
+                if record.order_key in self._telling or len(self._telling) >= SLOTS:
+                    continue
+                if self._is_full(record.notifier):
+                    self._woken.set()  # look again, past what this one has waiting
+                    continue
+                self._busy[record.notifier] += 1
+                self._telling[record.order_key] = group.create_task(self._tell(record))
         return _BUSY if self._telling else _IDLE  # the end of each telling wakes us too
+
+    def _is_full(self, notifier: str) -> bool:
+        """Whether it has half of the slots that the others leave it: one that hangs leaves room for all that do not."""
+        busy = self._busy[notifier]
+        return busy >= max(1, (SLOTS - len(self._telling) + busy) // 2)
 
     async def _tell(self, record: NotificationRecord) -> None:
         try:
@@ -129,6 +144,7 @@ class Outbox:
                 await self._settle(record, await self._attempt(record))
         finally:
             del self._telling[record.order_key]
+            self._busy[record.notifier] -= 1
             self.wake()
 
     async def _attempt(self, record: NotificationRecord) -> HeadgateError | None:

@@ -86,10 +86,10 @@ class Circuit:
         if self._clock() - self.last_block > MEMORY:
             self._blocks.clear()
 
-    def failed(self, reason: str) -> None:
-        """A call broke its contract."""
+    def failed(self, reason: str, *, weight: int = 1) -> None:
+        """A call broke its contract. `weight`: as how many faults it counts."""
         now = self._clock()
-        self._faults = self._faults + 1 if now - self._last <= MEMORY else 1
+        self._faults = self._faults + weight if now - self._last <= MEMORY else weight
         self._last = now
         if self._trying or (not self.opened and self._faults >= FAULTS):
             self.open(reason)

@@ -27,6 +27,9 @@ SLOW = 5.0
 HELD_UP = 1.0
 """Seconds from which a plain call has held up everybody: nothing else runs meanwhile."""
 
+TIMEOUT_WEIGHT = 2
+"""A time-out counts as so many faults: it has kept a slot for as long as a call can."""
+
 ENDS_WITHIN = 1.0
 """Seconds a call may take to end when it was cancelled; then it is left to itself."""
 
@@ -195,14 +198,16 @@ class Guard:
         reason = f"{method} raised {type(error).__name__}{f': {said[0][:_LONGEST]}' if said else ''}"
         return guard.failed(method, reason, error=error, opens=opens)
 
-    def failed(self, method: str, reason: str, *, error: BaseException | None = None, opens: bool = True) -> Fault:
+    def failed(
+        self, method: str, reason: str, *, error: BaseException | None = None, opens: bool = True, weight: int = 1
+    ) -> Fault:
         """Count a fault of this plugin."""
         self._counted["faults"] += 1
         self._last_fault = reason
         self._guards.tells.plugin_failed(self.plugin)
         circuit = self._circuit(method) if opens else None
         if circuit is not None:
-            circuit.failed(reason)
+            circuit.failed(reason, weight=weight)
         if circuit is None or circuit.faults <= FAULTS:  # one that goes on and on need not be told each time
             log.error(
                 "a plugin broke its contract",
@@ -222,7 +227,7 @@ class Guard:
         guard, method = self._guards.guilty(culprit, self, method)
         guard._counted["timeouts"] += 1  # noqa: SLF001 - another one of us
         self._guards.tells.plugin_call(guard.plugin, "timed_out")
-        return guard.failed(method, f"{method} took longer than {within:g} s")
+        return guard.failed(method, f"{method} took longer than {within:g} s", weight=TIMEOUT_WEIGHT)
 
     def _ended(self, method: str, began: float) -> None:
         """A plain call is over. One that held its thread up is held against it, unless the watchdog did so already."""

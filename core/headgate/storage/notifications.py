@@ -53,8 +53,10 @@ async def add(conn: Writing, new: Sequence[NewNotification]) -> None:
 _ADD = Many(sa.insert(notifications))
 
 
-async def due(conn: Reading, now: datetime, limit: int) -> tuple[NotificationRecord, ...]:
-    """What to tell now, longest due first.
+async def due(
+    conn: Reading, now: datetime, limit: int, *, without: Sequence[str] = ()
+) -> tuple[NotificationRecord, ...]:
+    """What to tell now, longest due first; nothing of the notifiers `without`.
 
     Of each `order_key` it is the newest that waits, and nothing older than what was told already. What that leaves
     behind is marked superseded, so this runs inside a unit of the writer.
@@ -74,6 +76,8 @@ async def due(conn: Reading, now: datetime, limit: int) -> tuple[NotificationRec
         .values(state="superseded")
     )
     query = sa.select(notifications).where(_WAITING, notifications.c.next_attempt_at <= now)
+    if without:
+        query = query.where(notifications.c.notifier.not_in(without))
     found = await conn.execute(query.order_by(notifications.c.next_attempt_at, notifications.c.id).limit(limit))
     return tuple(NotificationRecord(**row) for row in found.mappings())
 
