@@ -7,6 +7,7 @@ import dataclasses
 import itertools
 import os
 import statistics
+import time
 from collections.abc import Iterable, Sequence
 from pathlib import Path
 
@@ -54,7 +55,7 @@ def look(pid: int, data: Path, *, at: float, tasks: int, queued: int) -> Sample:
     clock = Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()
     return Sample(
         at=at,
-        memory=_pss(pid),
+        memory=_settled_pss(pid),
         children=len(children),
         children_memory=sum(map(_pss, children)),
         descriptors=len(list(Path(f"/proc/{pid}/fd").iterdir())),
@@ -87,6 +88,15 @@ def _pss(pid: int) -> int:
             if line.startswith("Pss:"):
                 return int(line.split()[1]) * 1024
     return 0
+
+
+def _settled_pss(pid: int) -> int:
+    """The most of three looks: while a child is being forked it shares every page, and the figure is half."""
+    looks = []
+    for _ in range(3):
+        looks.append(_pss(pid))
+        time.sleep(0.02)
+    return max(looks)
 
 
 def _size(path: Path) -> int:
