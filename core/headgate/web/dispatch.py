@@ -54,6 +54,8 @@ class App:
         self.table = RouteTable(routes)
         self.read_timeout = read_timeout
         self.streams = streams
+        self.stopping = False
+        """Whether each answer is its connection's last."""
         self._access = access
         self._metrics = metrics
         self._now = now
@@ -78,6 +80,8 @@ class App:
             response = problem_of(error, instance=path, now=self._now)
             if request.writer.output_size:  # the answer had begun: a problem in its middle would look like its rest
                 raise ConnectionAbortedError("the answer broke off") from error
+        if self.stopping:
+            response.force_close()
         method = request.method if name is not _NO_ROUTE else "other"
         self._metrics.observe_request(time.perf_counter() - began, method=method, route=name, status=response.status)
         return response

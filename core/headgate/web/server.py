@@ -6,7 +6,7 @@ import asyncio
 import contextlib
 import os
 import socket
-from collections.abc import AsyncIterator, Callable, Mapping, Sequence
+from collections.abc import AsyncIterator, Callable, Collection, Mapping, Sequence
 from contextlib import AbstractAsyncContextManager
 from dataclasses import dataclass
 from datetime import datetime
@@ -51,6 +51,12 @@ KEEP_ALIVE: Final = 75.0
 
 STOP_WITHIN: Final = 10.0
 """Seconds that requests under way may take when the server stops."""
+
+_LOOK: Final = 0.02
+"""Seconds between two looks at them."""
+
+_CUT_OFF: Final = 0.2
+"""Seconds that what goes on all the same has to notice that it was cut off."""
 
 
 def make_app(
@@ -143,21 +149,22 @@ def serve(app: App, *, host: str, port: int, socket_path: Path | None = None) ->
 @contextlib.asynccontextmanager
 async def _serving(app: App, host: str, port: int, socket_path: Path | None) -> AsyncIterator[Serving]:
     manager = web.Server(app)
+    guests: set[_Protocol] = set()
     loop = asyncio.get_running_loop()
 
     most, waiting = room()
     crowd = Crowd(most)
 
     def make_protocol() -> _Protocol:
-        return _Protocol(manager, loop=loop, header_deadline=app.read_timeout, crowd=crowd)
+        return _Protocol(manager, loop=loop, header_deadline=app.read_timeout, crowd=crowd, guests=guests)
 
     def make_local_protocol() -> _Protocol:
         """No crowd keeps the admin out."""
-        return _Protocol(manager, loop=loop, header_deadline=app.read_timeout, crowd=None)
+        return _Protocol(manager, loop=loop, header_deadline=app.read_timeout, crowd=None, guests=guests)
 
     async with contextlib.AsyncExitStack() as stack:
         # Left in reverse: no new connections, then those that are open, then the file.
-        stack.push_async_callback(_end_connections, manager, app)
+        stack.push_async_callback(_end_connections, manager, app, guests)
         tcp = await loop.create_server(make_protocol, host, port, backlog=waiting, reuse_address=True)
         stack.callback(tcp.close)
         if socket_path is not None:
@@ -167,11 +174,19 @@ async def _serving(app: App, host: str, port: int, socket_path: Path | None) -> 
         yield Serving(host=host, port=tcp.sockets[0].getsockname()[1], socket_path=socket_path)
 
 
-async def _end_connections(manager: web.Server, app: App) -> None:
+async def _end_connections(manager: web.Server, app: App, guests: Collection[_Protocol]) -> None:
+    """Let requests under way come to their answer; aiohttp's own shutdown would read no more of their bodies."""
+    loop = asyncio.get_running_loop()
     await asyncio.sleep(0)  # what was accepted a moment ago gets its task
+    app.stopping = True
     app.streams.end()
+    give_up = loop.time() + STOP_WITHIN
+    while any(not guest.is_silent() for guest in guests) and loop.time() < give_up:
+        for guest in [guest for guest in guests if guest.is_silent()]:
+            guest.force_close()
+        await asyncio.sleep(_LOOK)
     manager.pre_shutdown()
-    await manager.shutdown(STOP_WITHIN)
+    await manager.shutdown(_CUT_OFF)
 
 
 def _unix_socket(path: Path) -> socket.socket:
@@ -191,11 +206,18 @@ def _unix_socket(path: Path) -> socket.socket:
 class _Protocol(web.RequestHandler):
     """aiohttp's connection: one of a crowd, with a deadline for headers that trickle, and problems as error pages."""
 
-    __slots__ = ("_crowd", "_deadline", "_header_deadline")
+    __slots__ = ("_crowd", "_deadline", "_guests", "_header_deadline")
 
     def __init__(
-        self, manager: web.Server, *, loop: asyncio.AbstractEventLoop, header_deadline: float, crowd: Crowd | None
+        self,
+        manager: web.Server,
+        *,
+        loop: asyncio.AbstractEventLoop,
+        header_deadline: float,
+        crowd: Crowd | None,
+        guests: set[_Protocol],
     ) -> None:
+        """`guests`: everybody connected, to whom this one is added while it is."""
         super().__init__(
             manager,
             loop=loop,
@@ -210,6 +232,7 @@ class _Protocol(web.RequestHandler):
         self._header_deadline = header_deadline
         self._deadline: asyncio.TimerHandle | None = None
         self._crowd = crowd
+        self._guests = guests
 
     def is_silent(self) -> bool:
         """Whether no request is under way: none that is answered, none whose headers are complete."""
@@ -218,6 +241,7 @@ class _Protocol(web.RequestHandler):
     def connection_made(self, transport: asyncio.BaseTransport) -> None:
         """The first request may take as long as any other to begin."""
         super().connection_made(transport)
+        self._guests.add(self)
         self._deadline = self._loop.call_later(self._header_deadline, self._give_up)
         if self._crowd is not None:
             self._crowd.enter(self)
@@ -237,6 +261,7 @@ class _Protocol(web.RequestHandler):
 
     def connection_lost(self, exc: BaseException | None) -> None:
         """No clock outlives its connection."""
+        self._guests.discard(self)
         if self._deadline is not None:
             self._deadline.cancel()
             self._deadline = None
