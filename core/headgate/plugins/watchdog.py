@@ -21,7 +21,10 @@ LOOK = 0.5
 """Seconds between two questions."""
 
 STILL = 1.0
-"""Seconds without an answer that count as standing still: more than a busy machine takes, less than a sender waits."""
+"""Seconds without an answer that count as standing still: more than a busy machine takes, less than a sender waits.
+
+What takes longer than `LOOK` and this together is surely seen.
+"""
 
 SAMPLE = 0.1
 """Seconds between two looks at the stack meanwhile."""
