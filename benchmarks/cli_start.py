@@ -1,4 +1,4 @@
-"""How long the command line takes to say its first word: `python benchmarks/cli_start.py [RUNS]`."""
+"""How long the command line takes to say its first word: beside an interpreter that does nothing."""
 
 from __future__ import annotations
 
@@ -9,23 +9,29 @@ import sys
 import time
 from pathlib import Path
 
+from results import Beside, Figure, program
+
 TARGET = 0.300
 """Seconds within which `headgate --help` must be done."""
 
 COMMANDS = (("--help",), ("jobs", "--help"), ("plugins",))
 
 
-def main() -> int:
-    runs = int(sys.argv[1]) if len(sys.argv) > 1 else 10
-    program = Path(sys.executable).with_name("headgate")
-    for command in COMMANDS:
-        times = sorted(once(program, *command) for _ in range(runs))
-        median = statistics.median(times)
-        print(f"headgate {' '.join(command):<12} median {median * 1000:4.0f} ms, slowest {times[-1] * 1000:4.0f} ms")
-        if command == ("--help",) and median > TARGET:
-            print(f"slower than the target of {TARGET * 1000:.0f} ms")
-            return 1
-    return 0
+def measure(runs: int = 10) -> list[Figure]:
+    """The median of `runs` starts."""
+    program_ = Path(sys.executable).with_name("headgate")
+    bare = statistics.median(once(sys.executable, "-c", "pass") for _ in range(runs)) * 1e3
+    return [
+        Figure(
+            name=f"headgate {' '.join(command)}",
+            value=statistics.median(once(program_, *command) for _ in range(runs)) * 1e3,
+            unit="ms",
+            better="lower",
+            target=TARGET * 1e3 if command == ("--help",) else None,
+            beside=(Beside(name="python -c pass", value=bare),),
+        )
+        for command in COMMANDS
+    ]
 
 
 def once(*command: str | Path) -> float:
@@ -35,4 +41,4 @@ def once(*command: str | Path) -> float:
 
 
 if __name__ == "__main__":
-    sys.exit(main())
+    sys.exit(program(measure))

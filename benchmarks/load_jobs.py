@@ -1,6 +1,6 @@
 """How long 10,000 jobs over 200 files and 2,000 repositories take to load, and what memory they keep.
 
-python benchmarks/load_jobs.py [JOBS [FILES]]
+python benchmarks/load_jobs.py [--jobs 10000] [--files 200]
 """
 
 from __future__ import annotations
@@ -16,6 +16,7 @@ from headgate.config.host import load_settings
 from headgate.config.jobs import load_jobs
 from headgate.config.yaml import read_yaml
 from headgate.plugins import load_plugins
+from results import Beside, Figure, program
 
 REPOSITORIES = 2_000
 
@@ -58,7 +59,8 @@ JOB = """
 """
 
 
-def main(jobs: int = 10_000, files: int = 200) -> None:
+def measure(jobs: int = 10_000, files: int = 200) -> list[Figure]:
+    """Seconds of processor time, and what is kept."""
     with tempfile.TemporaryDirectory() as name:
         folder = Path(name)
         (folder / "config.yaml").write_text(CONFIG)
@@ -76,26 +78,27 @@ def main(jobs: int = 10_000, files: int = 200) -> None:
         start = time.process_time()
         for path in paths:
             read_yaml(path.read_text(), file=path.name)
-        print(f"YAML alone:   {time.process_time() - start:6.2f} s of processor time")
+        yaml = time.process_time() - start
 
         start = time.process_time()
         loaded = load_jobs(settings.jobs, kinds, settings)
         seconds = time.process_time() - start
         for problem in loaded.problems[:3]:
             print(problem)
-        print(
-            f"load_jobs:    {seconds:6.2f} s of processor time for {len(loaded.jobs)} jobs in {len(loaded.files)} files"
-        )
 
         del loaded
         gc.collect()
         tracemalloc.start()
-        loaded = load_jobs(settings.jobs, kinds, settings)
+        loaded = load_jobs(settings.jobs, kinds, settings)  # noqa: F841 - it must be there while memory is looked at
         kept, peak = tracemalloc.get_traced_memory()
         tracemalloc.stop()
-        print(f"memory kept:  {kept / 1e6:6.1f} MB, {kept / max(1, len(loaded.jobs)):.0f} bytes a job")
-        print(f"memory peak:  {peak / 1e6:6.1f} MB")
+    beside = (Beside(name="reading the YAML alone", value=yaml),)
+    return [
+        Figure(name=f"{jobs:,} jobs loaded", value=seconds, unit="s", better="lower", beside=beside),
+        Figure(name="memory kept by a job", value=kept / jobs, unit="bytes", better="lower"),
+        Figure(name="memory at most while loading", value=peak / 1e6, unit="MB", better="lower"),
+    ]
 
 
 if __name__ == "__main__":
-    main(*map(int, sys.argv[1:3]))
+    sys.exit(program(measure))

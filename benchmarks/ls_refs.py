@@ -12,6 +12,8 @@ import tempfile
 import time
 from pathlib import Path
 
+from results import Beside, Figure, program
+
 sys.path.insert(0, str(Path(__file__).resolve().parent.parent / "tests" / "support"))
 
 from git_server import GitServer, commit_to, run_git
@@ -25,12 +27,17 @@ HEADS = 10_000
 ROUNDS = 9
 
 
-async def main() -> None:
+def measure(heads: int = HEADS, rounds: int = ROUNDS) -> list[Figure]:
+    """Medians of `rounds` questions."""
+    return asyncio.run(_measure(heads, rounds))
+
+
+async def _measure(heads: int, rounds: int) -> list[Figure]:
     with tempfile.TemporaryDirectory() as folder:
         async with GitServer(Path(folder) / "hosted") as server:
             bare = server.create("app")
             sha = commit_to(bare, {"a": "1\n"}, "One")
-            lines = b"".join(b"create refs/heads/feature/branch-%05d %s\n" % (n, sha.encode()) for n in range(HEADS))
+            lines = b"".join(b"create refs/heads/feature/branch-%05d %s\n" % (n, sha.encode()) for n in range(heads))
             blocking_git(bare, "update-ref", "--stdin", stdin=lines)
             blocking_git(bare, "pack-refs", "--all")
             git = Git(timeout=60, max_repository_size=10**9, home=Path(folder) / "home")
@@ -43,17 +50,27 @@ async def main() -> None:
             async def theirs() -> None:
                 await run_git(Path(folder), "ls-remote", server.url("app"), "refs/heads/main")
 
-            print(f"one head of {HEADS + 1:,}, over smart HTTP on loopback, median of {ROUNDS}")
-            for name, ask in (("headgate ls-refs", ours), ("git ls-remote", theirs)):
+            found = {}
+            for name, ask in (("ours", ours), ("git ls-remote", theirs)):
                 server.requests.clear()
                 times = []
-                for _ in range(ROUNDS):
+                for _ in range(rounds):
                     started = time.perf_counter()
                     await ask()
                     times.append((time.perf_counter() - started) * 1000)
-                sent = sum(request.sent for request in server.requests) // ROUNDS
-                listing = server.requests[-1].sent
-                print(f"{name:>17}: {sent:>9,} bytes, {listing:>9,} of them refs, {statistics.median(times):6.1f} ms")
+                found[name] = statistics.median(times), sum(request.sent for request in server.requests) / rounds
+    words = ("time", "ms", 0), ("bytes", "bytes", 1)
+    return [
+        Figure(
+            name=f"one head of {heads + 1:,}, {what}",
+            value=found["ours"][at],
+            unit=unit,
+            better="lower",
+            beside=(Beside(name="git ls-remote", value=found["git ls-remote"][at]),),
+        )
+        for what, unit, at in words
+    ]
 
 
-asyncio.run(main())
+if __name__ == "__main__":
+    sys.exit(program(measure))

@@ -33,7 +33,8 @@ from live import SECRET, Headgate, free_port, github_headers, github_push
 
 BUILDBOT = Path(__file__).parents[1] / ".venv-buildbot" / "bin"
 CONCURRENCY = 32
-QUIET_SECONDS = 8.0
+QUIET_SECONDS = 15.0
+BUILDING_SECONDS = 40.0
 
 CONFIG = """
 data: data
@@ -237,8 +238,9 @@ async def _measure(kind: type[Peer], seconds: float, latencies: int, builds: int
         figures["latency"] = statistics.median(took[2:])
         before, began = peer.count(), time.perf_counter()
         await _load(peer, [_push(1_000 + number) for number in range(builds)], CONCURRENCY)
-        await _until(lambda: peer.count() >= before + builds, 120)
-        figures["builds"] = builds / (time.perf_counter() - began)
+        with contextlib.suppress(TimeoutError):  # the rate of as many as there were
+            await _until(lambda: peer.count() >= before + builds, BUILDING_SECONDS)
+        figures["builds"] = (peer.count() - before) / (time.perf_counter() - began)
     async with _serving(kind) as peer:
         pushes = [_push(number) for number in range(int(6_000 * seconds))]
         began = time.perf_counter()

@@ -1,6 +1,6 @@
 """How many deliveries a second the writer records, beside a bare sqlite3 loop that commits groups of the same size.
 
-    python benchmarks/storage_writer.py [--callers 256] [--seconds 5] [--body 8192] [--folder .]
+    python benchmarks/storage_writer.py [--callers 256] [--seconds 4] [--body 8192] [--folder FOLDER]
 
 Every caller waits for its answer, which comes after the fsync, before it sends the next delivery. Each round runs both
 loops for `--seconds`; the folder decides which disk is measured.
@@ -8,13 +8,16 @@ loops for `--seconds`; the folder decides which disk is measured.
 
 from __future__ import annotations
 
-import argparse
 import asyncio
 import sqlite3
+import statistics
+import sys
 import tempfile
 import time
 from datetime import UTC, datetime
 from pathlib import Path
+
+import msgspec
 
 from headgate.api import Delivery
 from headgate.storage import deliveries
@@ -22,6 +25,7 @@ from headgate.storage.database import open_database
 from headgate.storage.deliveries import NewDelivery
 from headgate.storage.ids import new_id
 from headgate.storage.schema import migrate
+from results import Beside, Figure, program
 
 try:
     from uvloop import run
@@ -37,26 +41,31 @@ HEADERS = (
 )
 
 
-def main() -> None:
-    parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
-    parser.add_argument("--callers", type=int, default=256)
-    parser.add_argument("--seconds", type=float, default=5.0)
-    parser.add_argument("--body", type=int, default=8_192, help="bytes of a delivery's body")
-    parser.add_argument("--rounds", type=int, default=3)
-    parser.add_argument("--folder", type=Path, default=Path())
-    options = parser.parse_args()
-    print(f"{options.callers} callers, {options.body} bytes a body, {options.seconds:g} s a loop")
-    for _ in range(options.rounds):
-        with tempfile.TemporaryDirectory(dir=options.folder) as folder:
-            ours = run(recorded(Path(folder), options))
-            bare = bare_loop(Path(folder), options, group=max(1, round(ours["group"])))
-        print(
-            f"writer {ours['rate']:8,.0f}/s  p50 {ours['p50']:5.1f} ms  p99 {ours['p99']:6.1f} ms"
-            f"  {ours['group']:5.0f} a commit  |  bare sqlite3 {bare:8,.0f}/s  |  {ours['rate'] / bare:.0%}"
-        )
+class Options(msgspec.Struct, frozen=True):
+    """What both loops are told."""
+
+    callers: int
+    seconds: float
+    body: int
 
 
-async def recorded(folder: Path, options: argparse.Namespace) -> dict[str, float]:
+def measure(
+    callers: int = 256, seconds: float = 4.0, body: int = 8_192, rounds: int = 3, folder: Path | None = None
+) -> list[Figure]:
+    """`body`: bytes of a delivery's; `folder`: the disk to measure. The medians of `rounds`."""
+    options = Options(callers, seconds, body)
+    found = []
+    for _ in range(rounds):
+        with tempfile.TemporaryDirectory(dir=folder) as name:
+            ours = run(recorded(Path(name), options))
+            found.append((ours["rate"], bare_loop(Path(name), options, group=max(1, round(ours["group"])))))
+    rate, bare = (statistics.median(values) for values in zip(*found, strict=True))
+    beside = (Beside(name="bare sqlite3, groups of the same size", value=bare),)
+    name = f"deliveries recorded, {callers} callers, {body} bytes"
+    return [Figure(name=name, value=rate, unit="/s", better="higher", beside=beside)]
+
+
+async def recorded(folder: Path, options: Options) -> dict[str, float]:
     url = f"sqlite+aiosqlite:///{folder}/headgate.db"
     migrate(url)
     body = b"x" * options.body
@@ -95,7 +104,7 @@ async def recorded(folder: Path, options: argparse.Namespace) -> dict[str, float
     }
 
 
-def bare_loop(folder: Path, options: argparse.Namespace, *, group: int) -> float:
+def bare_loop(folder: Path, options: Options, *, group: int) -> float:
     """One table, one index for the key, no Python between the rows: what the disk and SQLite allow."""
     connection = sqlite3.connect(folder / "bare.db", isolation_level=None)
     connection.execute("PRAGMA journal_mode=WAL")
@@ -117,4 +126,4 @@ def bare_loop(folder: Path, options: argparse.Namespace, *, group: int) -> float
 
 
 if __name__ == "__main__":
-    main()
+    sys.exit(program(measure))

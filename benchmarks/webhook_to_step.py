@@ -1,6 +1,6 @@
 """From a webhook's first byte to the first step's start, on an idle machine, with and without a checkout.
 
-    python benchmarks/webhook_to_step.py [ROUNDS [FOLDER]]
+    python benchmarks/webhook_to_step.py [--rounds 10] [--folder FOLDER]
 
 FOLDER is where everything is kept, by default the temporary folder: a file system's speed at making files is most
 of what a checkout of thousands of files costs, so try a disk and a tmpfs. Prints p50 and p99 in milliseconds. The step prints the clock; sender and step share it. Beside them, in the same
@@ -11,7 +11,6 @@ from __future__ import annotations
 
 import asyncio
 import re
-import statistics
 import subprocess
 import sys
 import tempfile
@@ -19,6 +18,8 @@ import time
 from pathlib import Path
 
 import aiohttp
+
+from results import Beside, Figure, program
 
 sys.path.insert(0, str(Path(__file__).parents[1] / "tests" / "support"))
 from git_server import commit_to
@@ -63,27 +64,31 @@ WORDS = {
 }
 
 
-async def main(rounds: int, place: str | None) -> None:
-    print(f"{'what':<56} {'p50 ms':>8} {'p99 ms':>8}   n={rounds}")
-    show("spawn `date` (bare)", [spawn(["date"]) for _ in range(rounds)])
+def measure(rounds: int = 10, folder: Path | None = None) -> list[Figure]:
+    """`rounds` pushes for each."""
+    return asyncio.run(_measure_all(rounds, folder))
+
+
+async def _measure_all(rounds: int, place: Path | None) -> list[Figure]:
+    figures = []
+    bare = {"bare": ("spawn `date`", [spawn(["date"]) for _ in range(rounds)])}
     for isolation in ("none", "auto"):
         with tempfile.TemporaryDirectory(dir=place) as folder:
-            await measure(Path(folder), isolation, rounds)
+            figures += await _measure(Path(folder), isolation, rounds, bare)
+    return figures
 
 
-async def measure(folder: Path, isolation: str, rounds: int) -> None:
+async def _measure(folder: Path, isolation: str, rounds: int, bare: dict[str, tuple[str, list[float]]]) -> list[Figure]:
+    figures = []
     async with FakeGitHub(folder / "hosted") as hub:
-        bare = hub.create("acme/files")
-        commit_to(bare, {f"src/d{n % 50}/f{n}.txt": f"{n}\n" * 20 for n in range(FILES)}, "Many files")
-        shas = [commit_to(bare, {"src/changed.txt": f"{n}\n"}, f"Change {n}") for n in range(rounds + 2)]
+        many = hub.create("acme/files")
+        commit_to(many, {f"src/d{n % 50}/f{n}.txt": f"{n}\n" * 20 for n in range(FILES)}, "Many files")
+        shas = [commit_to(many, {"src/changed.txt": f"{n}\n"}, f"Change {n}") for n in range(rounds + 2)]
         small = hub.create("acme/small")
         commit_to(small, {f"f{n}.txt": f"{n}\n" for n in range(SMALL)}, "A few files")
         few = [commit_to(small, {"changed.txt": f"{n}\n"}, f"Change {n}") for n in range(rounds + 2)]
         if isolation == "none":
-            show(
-                f"`git clone --depth 1` of {FILES} files (bare)",
-                await clones(hub.url("acme/files"), min(rounds, 10), folder),
-            )
+            bare["files"] = "`git clone --depth 1`", await clones(hub.url("acme/files"), min(rounds, 10), folder)
         headgate = Headgate(
             folder / "headgate",
             CONFIG.replace("HUB", hub.url()).replace("ISOLATION", isolation),
@@ -95,9 +100,10 @@ async def measure(folder: Path, isolation: str, rounds: int) -> None:
                 bare_shas = [f"{n:040x}" for n in range(1, rounds + 3)]
                 for name, chain in (("bare", bare_shas), ("small", few), ("files", shas)):
                     sent = await push_all(http, headgate, f"acme/{name}", chain)
-                    show(f"{WORDS[name]}, isolation {isolation}", sent[2:])
+                    figures += in_figures(f"{WORDS[name]}, isolation {isolation}", sent[2:], bare.get(name))
         finally:
             headgate.close()
+    return figures
 
 
 async def push_all(http, headgate, repository, chain) -> list[float]:
@@ -146,10 +152,18 @@ def spawn(argv: list[str]) -> float:
     return (time.perf_counter() - started) * 1e3
 
 
-def show(what: str, took: list[float]) -> None:
-    ordered = sorted(took)
-    print(f"{what:<56} {statistics.median(ordered):>8.1f} {ordered[int(len(ordered) * 0.99)]:>8.1f}", flush=True)
+def in_figures(what: str, took: list[float], bare: tuple[str, list[float]] | None) -> list[Figure]:
+    figures = []
+    for percent in (50, 99):
+        beside = () if bare is None else (Beside(name=bare[0], value=at(bare[1], percent)),)
+        name = f"webhook to first step, {what}, p{percent}"
+        figures.append(Figure(name=name, value=at(took, percent), unit="ms", better="lower", beside=beside))
+    return figures
+
+
+def at(values: list[float], percent: int) -> float:
+    return sorted(values)[min(len(values) - 1, len(values) * percent // 100)]
 
 
 if __name__ == "__main__":
-    asyncio.run(main(int(sys.argv[1]) if len(sys.argv) > 1 else 50, sys.argv[2] if len(sys.argv) > 2 else None))
+    sys.exit(program(measure))

@@ -16,6 +16,8 @@ import tempfile
 import time
 from pathlib import Path
 
+from results import Beside, Figure, program
+
 sys.path.insert(0, str(Path(__file__).resolve().parent.parent / "tests" / "support"))
 
 from git_server import GitServer, commit_to, run_git
@@ -29,8 +31,13 @@ FILES = 3000
 ROUNDS = 15
 
 
-async def main() -> None:
-    with tempfile.TemporaryDirectory(dir=sys.argv[1] if len(sys.argv) > 1 else None) as folder:
+def measure(rounds: int = ROUNDS, folder: Path | None = None) -> list[Figure]:
+    """`folder`: the disk to measure."""
+    return asyncio.run(_measure(rounds, folder))
+
+
+async def _measure(rounds: int, place: Path | None) -> list[Figure]:
+    with tempfile.TemporaryDirectory(dir=place) as folder:
         root = Path(folder)
         async with GitServer(root / "hosted") as server:
             chance = random.Random(1)
@@ -48,7 +55,7 @@ async def main() -> None:
             mirror = await mirrors.fetch(source, sha=sha)
             first = (time.perf_counter() - started) * 1000
             size = mirrors.size(mirror) / 1e6
-            print(f"{FILES:,} files, {size:.1f} MB of packs; first fetch of the mirror {first:.0f} ms; {ROUNDS} rounds")
+            print(f"{FILES:,} files, {size:.1f} MB of packs; first fetch of the mirror {first:.0f} ms; {rounds} rounds")
 
             async def ours(path: Path, **options: int) -> None:
                 checkout = api.Checkout(**options)
@@ -67,17 +74,22 @@ async def main() -> None:
                 ("from the mirror, depth 1", lambda path: ours(path, depth=1)),
                 ("git clone of the mirror", clone),
             )
+            found = {}
             for name, make in rows:
                 times = []
-                for n in range(ROUNDS):
+                for n in range(rounds):
                     path = root / name.replace(" ", "-") / str(n)
                     path.parent.mkdir(exist_ok=True)
                     started = time.perf_counter()
                     await make(path)
                     times.append((time.perf_counter() - started) * 1000)
-                print(
-                    f"{name:>25}: p50 {statistics.median(times):6.1f} ms, best {min(times):6.1f}, worst {max(times):6.1f}"
-                )
+                found[name] = statistics.median(times)
+    clone = Beside(name="git clone of the mirror", value=found.pop("git clone of the mirror"))
+    return [
+        Figure(name=f"workspace {name}, {FILES:,} files", value=value, unit="ms", better="lower", beside=(clone,))
+        for name, value in found.items()
+    ]
 
 
-asyncio.run(main())
+if __name__ == "__main__":
+    sys.exit(program(measure))
