@@ -24,7 +24,7 @@ from storm import CONFIG
 from tracing import Strace, calls, need_strace, threads
 from warm import WarmParent
 
-POINTS = 10_000 if LONG else 120
+POINTS = 10_000 if LONG else 90
 
 CHANGING = (
     "accept4",
@@ -130,13 +130,18 @@ class Lives:
         return points
 
     async def killed_at(self, point: Point) -> bool:
-        """Live until `point`, then on after a new start. False: this life never came to that point."""
+        """Live until `point`, then on after a new start. False: this life never came to that point.
+
+        Which thread of a pool does what is chance: in a second life it may be any but the first.
+        """
         alive = threads(self._pid)
-        if point.thread >= len(alive):
-            return False
         at = f"inject={point.call}:signal=SIGKILL:when={point.number}"
-        with Strace(alive[point.thread], Path("/dev/null"), "-e", f"trace={point.call}", "-e", at, thread=True):
-            return not await self.live()
+        for those in (alive[point.thread : point.thread + 1], alive[1:]):
+            if those:
+                with Strace(those, Path("/dev/null"), "-e", f"trace={point.call}", "-e", at):
+                    if not await self.live():
+                        return True
+        return False
 
     async def live(self) -> bool:
         """Push, deliver, and wait for the end; when the server dies, start it and deliver again what was not answered.
@@ -218,7 +223,7 @@ async def begun(tmp_path):
 
 
 @pytest.mark.reliability
-@pytest.mark.timeout(7_200 if LONG else 600)
+@pytest.mark.timeout(7_200 if LONG else 900)
 async def test_a_kill_at_any_call_of_a_life_loses_nothing_and_repeats_nothing(begun, tmp_path):
     lives = await begun()
     points = await lives.traced(tmp_path / "trace")

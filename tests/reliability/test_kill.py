@@ -10,7 +10,7 @@ import sys
 from pathlib import Path
 
 import pytest
-from live import PROGRAM, FakeGitHub
+from live import FakeGitHub
 from promises import settled
 from receiver import Receiver
 from soak import LONG
@@ -40,7 +40,7 @@ def parent():
 
 
 @pytest.mark.reliability
-@pytest.mark.timeout(7_200 if LONG else 900)
+@pytest.mark.timeout(7_200 if LONG else 1_200)
 async def test_kills_under_load_lose_nothing_and_build_nothing_twice(tmp_path, sides, parent):
     hub, receiver = sides
     headgate = prepared(tmp_path / "headgate", hub, receiver, parent=parent)
@@ -53,10 +53,10 @@ async def test_kills_under_load_lose_nothing_and_build_nothing_twice(tmp_path, s
     figures = storm.figures(receiver)
     print(f"{KILLS} kills: {figures}")
     assert storm.losses(receiver) == {}
-    assert figures["acknowledged"] > 5 * KILLS, "the storm really blew"
+    assert figures["acknowledged"] > 10 * KILLS, "the storm really blew"
     assert figures["duplicates"] > figures["synthetic and real pushes"] / 10
     assert figures["transitions seen by both"] > KILLS / 10, "webhook and poll really raced"
-    assert figures["heads a poll saw first"] > KILLS / 20
+    assert figures["heads a poll saw first"] > KILLS / 40
     assert figures["lost"], "kills hit running builds"
     assert figures["told again"], "kills hit news between being told and being marked so"
 
@@ -103,8 +103,3 @@ async def _storm(headgate, hub, *, kills: int) -> Storm:
         headgate.close()
         raise
     return storm
-
-
-def test_the_server_that_is_killed_is_the_one_that_is_shipped():
-    """A warm start runs the installed program, not another way into the same code."""
-    assert Path(PROGRAM).read_text().rstrip().endswith("sys.exit(main())")

@@ -31,6 +31,7 @@ def losses(
     found = {
         "not recorded": [delivery for delivery in acknowledged if known.get(delivery) != "routed"],
         "not built": [f"{job} {sha}" for job, sha in promised if not built[job, sha]],
+        "built unasked": [f"{job} {sha}" for job, sha in built if job not in jobs(sha)],
         "built twice": [f"{job} {sha}" for (job, sha), count in built.items() if count > 1],
         "ran twice": [line for line, count in executed.items() if count > 1],
         "not run": [line for line in succeeded if line not in executed],

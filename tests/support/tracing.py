@@ -5,7 +5,7 @@ from __future__ import annotations
 import re
 import signal
 import subprocess
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from pathlib import Path
 from types import TracebackType
 from typing import NamedTuple, Self
@@ -29,10 +29,12 @@ class Call(NamedTuple):
 
 
 class Strace:
-    """Attached to a process, or with `thread=True` to one thread of it, for as long as the context lasts."""
+    """Attached for as long as the context lasts: to a process and all that it starts, or to a few threads alone."""
 
-    def __init__(self, pid: int, output: Path, *options: str, thread: bool = False) -> None:
-        self._argv = ["strace", *(() if thread else ("-f",)), "-o", str(output), *options, "-p", str(pid)]
+    def __init__(self, process: int | Sequence[int], output: Path, *options: str) -> None:
+        """`process`: its id, or those of threads."""
+        whom = ["-f", "-p", str(process)] if isinstance(process, int) else [f"--attach={one}" for one in process]
+        self._argv = ["strace", "-o", str(output), *options, *whom]
         self._process: subprocess.Popen[bytes] | None = None
 
     def __enter__(self) -> Self:

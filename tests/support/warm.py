@@ -41,7 +41,9 @@ class WarmParent:
         assert self._process.stdout is not None
         self._process.stdin.write(json.dumps(what).encode() + b"\n")
         self._process.stdin.flush()
-        return int(self._process.stdout.readline())
+        answer = self._process.stdout.readline()
+        assert answer, "the process that starts servers has ended; what it said stands in the test's output"
+        return int(answer)
 
     def close(self) -> None:
         """End it, and the server it may still have."""
