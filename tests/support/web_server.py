@@ -284,7 +284,8 @@ async def running_server(folder, *, read_timeout=5.0, max_body=1_000_000, change
     migrate(url)
     fatal = []
     async with open_database(url, on_fatal=fatal.append) as database:
-        github = GitHub(client=None, secrets=[api.Secret(SECRET), api.Secret("the old one")])
+        secrets = [api.Secret(SECRET), api.Secret("the old one")]
+        github = GitHub(site=None, client=None, clones=None, has_credential=False, secrets=secrets)
         parts = Parts(
             database=database,
             settings=Settings(
