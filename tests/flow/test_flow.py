@@ -132,6 +132,15 @@ async def test_a_replay_builds_only_what_was_not_built(flow_of, database):
     assert sorted(build.job for build in await all_builds(database)) == ["new", "web"]
 
 
+async def test_a_replay_of_a_move_that_was_taken_back_builds_nothing_again(flow_of, database):
+    flow = flow_of(make_job("web"))
+    for before, after in [(A, B), (B, A)]:
+        await flow.admit([fact(push(before, after))])
+    (admitted,) = await flow.admit([fact(push(A, B), rejudge=True)])
+    assert [one.build for one in admitted.decisions] == [False]
+    assert [build.sha for build in await all_builds(database)] == [B, A]
+
+
 async def test_paths_are_learned_only_when_a_rule_looks_at_them(flow_of, history):
     history.paths = ("src/a.py",)
     await flow_of(make_job("web")).admit([fact(push(None, A))])

@@ -26,10 +26,16 @@ class Ref:
         self.now = NOW
         self._ids = count(1)
 
-    def _observe(self, before, after, *, by_poll, before_known=True):
+    def _observe(self, before, after, *, by_poll, before_known=True, again=False):
         entry = ledger.observe(
             ledger.Observation(
-                key=KEY, before=before, after=after, by_poll=by_poll, at=self.now, before_known=before_known
+                key=KEY,
+                before=before,
+                after=after,
+                by_poll=by_poll,
+                at=self.now,
+                before_known=before_known,
+                again=again,
             ),
             self.state,
             new_id=lambda: f"t{next(self._ids)}",
@@ -39,11 +45,11 @@ class Ref:
             self.made.append(entry.transition)
         return entry
 
-    def webhook(self, before, after):
-        return self._observe(before, after, by_poll=False)
+    def webhook(self, before, after, *, again=False):
+        return self._observe(before, after, by_poll=False, again=again)
 
-    def change(self, after):
-        return self._observe(None, after, by_poll=False, before_known=False)
+    def change(self, after, *, again=False):
+        return self._observe(None, after, by_poll=False, before_known=False, again=again)
 
     def poll(self, after):
         return self._observe(None, after, by_poll=True)
@@ -74,6 +80,44 @@ def test_there_and_back_again_makes_the_first_head_twice():
     assert ref.heads() == ["a", "b", "a"]
     assert [one.generation for one in ref.made] == [1, 2, 3]
     assert ref.poll("a").known == "witnessed"
+
+
+def test_a_replay_of_an_overtaken_head_is_the_move_it_was_and_moves_nothing():
+    """A change request was at `a`, is at `b`; `a` is replayed. What follows is judged as if nothing had happened."""
+    ref = Ref()
+    first = ref.change("a").transition
+    ref.change("b")
+    replayed = ref.change("a", again=True)
+    assert (replayed.known, replayed.transition) == ("repeated", first)
+    assert ref.change("b").known == "repeated", "the head is where it was"
+    assert ref.heads() == ["a", "b"]
+
+
+def test_a_replay_of_a_push_that_was_taken_back_is_the_move_it_was():
+    ref = Ref()
+    for before, after in [(None, "a"), ("a", "b"), ("b", "a")]:
+        ref.webhook(before, after)
+    assert ref.webhook("a", "b", again=True).transition == ref.made[1]
+    assert ref.webhook(None, "a", again=True).transition == ref.made[0]
+    assert ref.heads() == ["a", "b", "a"]
+
+
+def test_without_saying_so_the_same_reports_are_moves_back():
+    """The control: nobody else can be told from a sender that moved the ref."""
+    change, branch = Ref(), Ref()
+    for after in ("a", "b", "a"):
+        change.change(after)
+    for before, after in [(None, "a"), ("a", "b"), ("b", "a"), ("a", "b")]:
+        branch.webhook(before, after)
+    assert change.heads() == ["a", "b", "a"]
+    assert branch.heads() == ["a", "b", "a", "b"]
+
+
+def test_a_replay_of_what_no_move_came_of_moves_the_ref():
+    """A delivery nobody could read is replayed with a mended plugin."""
+    ref = Ref()
+    assert ref.change("a", again=True).known == "new"
+    assert ref.webhook("a", "b", again=True).known == "new"
 
 
 def test_there_and_back_seen_by_polls_first_is_not_made_again_by_late_webhooks():

@@ -22,6 +22,9 @@ poll
 
 A sender that names no `before` (most change requests) repeats the head we know, or moves it.
 
+A replay tells of a move we know, as long as that is among the moves remembered of its ref: told again long after, it
+would look like a move back, and be built twice.
+
 So A→B→A is two transitions, a push seen by both observers is one, and in any interleaving of observers a
 pushed head gets exactly one transition (tests/routing/test_ledger.py lets hypothesis try to break this).
 """
@@ -41,7 +44,11 @@ Known: TypeAlias = Literal["new", "witnessed", "repeated", "unchanged"]
 
 
 class Observation(msgspec.Struct, frozen=True, kw_only=True):
-    """What one observer says about one ref. `before_known=False`: the sender names only where the head is now."""
+    """What one observer says about one ref.
+
+    `before_known=False`: the sender names only where the head is now. `again`: a person asked for a kept report to be
+    looked at once more.
+    """
 
     key: RefKey
     before: str | None
@@ -49,6 +56,7 @@ class Observation(msgspec.Struct, frozen=True, kw_only=True):
     by_poll: bool
     at: datetime
     before_known: bool = True
+    again: bool = False
 
 
 class Entry(msgspec.Struct, frozen=True, kw_only=True):
@@ -72,6 +80,8 @@ move to the same head for another move."""
 def observe(observation: Observation, state: RefState, *, new_id: Callable[[], str]) -> Entry:
     """What `observation` is, given what is known of its ref; pure. `new_id` names a new transition."""
     seen = _Seen(observation, state, new_id)
+    if observation.again and (known := _known_move(observation, state)) is not None:
+        return seen.repeated(known)
     if observation.by_poll:
         return _polled(seen)
     if not observation.before_known:
@@ -137,6 +147,12 @@ class _Seen:
             polled_head=self.observation.after,
             polled_generation=state.polled_generation if holds else generation,
         )
+
+
+def _known_move(observation: Observation, state: RefState) -> Transition | None:
+    """The last move to this head, best from the same place: polls may have skipped what lay between."""
+    there = [one for one in reversed(state.recent) if one.after == observation.after]
+    return next((one for one in there if one.before == observation.before), there[0] if there else None)
 
 
 def unheard(observation: Observation, state: RefState) -> list[Transition]:

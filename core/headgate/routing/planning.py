@@ -257,9 +257,11 @@ def _observation(fact: Fact, key: RefKey, now: datetime) -> Observation:
     by_poll = fact.observer == "poll"
     if isinstance(event, ChangeRequest):
         after = None if event.action in CHANGE_ENDS else event.source.sha
-        return Observation(key=key, before=None, after=after, by_poll=by_poll, at=now, before_known=False)
+        return Observation(
+            key=key, before=None, after=after, by_poll=by_poll, at=now, before_known=False, again=fact.rejudge
+        )
     assert isinstance(event, (Push, Tag))  # noqa: S101 - ref_key gave a key for nothing else
-    return Observation(key=key, before=event.before, after=event.after, by_poll=by_poll, at=now)
+    return Observation(key=key, before=event.before, after=event.after, by_poll=by_poll, at=now, again=fact.rejudge)
 
 
 def _repository(event: Event, compiled: CompiledJob) -> Repository:
