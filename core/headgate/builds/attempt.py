@@ -26,7 +26,7 @@ from headgate.builds.stop import Stop, StopKind
 from headgate.builds.workspace import CheckedOut, Folder
 from headgate.plugins.guard import Guard
 from headgate.routing.planning import password_binding
-from headgate.storage import builds, events
+from headgate.storage import builds
 from headgate.storage.errors import Busy, StorageFull
 from headgate.telemetry.disks import is_full
 from headgate.telemetry.logs import log_context
@@ -57,6 +57,7 @@ class Attempt:
         self.claimed = assigned.claimed
         self.build = assigned.claimed.build
         self._job = assigned.job
+        self._history = assigned.history
         self._ran = ran
         self._with = equipment
         self._lease = Lease(equipment.lease, asked=asked)
@@ -249,20 +250,17 @@ class Attempt:
             self._redactor.add(password)
         secrets = await self._credentials(job)
         checked_out = await self._check_out(checkout, log) if checkout.enabled else None
-        async with self._with.database.reading() as connection:
-            record = await events.get(connection, self.build.event_id)
-            ref = self.build.ref
-            earlier = await builds.previous(connection, job.name, ref, self.build.id)
-            good = await builds.previous(connection, job.name, ref, self.build.id, api.Outcome.SUCCEEDED)
+        resolved = self.build.ref != self.claimed.build.ref
+        history = await self._with.queue.history(self.build) if resolved else self._history
         return environment(
             self.build,
             job,
-            event=record.event if record else None,
+            event=history.event,
             workspace=self._folder.work,
             clone_url=checked_out.url if checked_out else None,
             commit=checked_out.commit if checked_out else None,
-            previous=earlier.sha if earlier else None,
-            previous_successful=good.sha if good else None,
+            previous=history.previous,
+            previous_successful=history.previous_successful,
             parameters={**self.build.parameters, **passwords},
             secrets=secrets,
             base={**self._with.base, "HOME": str(self._folder.home), "TMPDIR": str(self._folder.tmp)},

@@ -16,8 +16,9 @@ import msgspec
 from headgate import api
 from headgate.plugins.guard import Guards
 from headgate.routing.news import plan_news
-from headgate.storage import builds, definitions, notifications
+from headgate.storage import builds, definitions, events, notifications
 from headgate.storage.builds import Cancelled, Claimed, Renewed
+from headgate.storage.connection import Reading
 from headgate.storage.database import Connection, Database
 from headgate.storage.errors import Busy, StorageFull
 from headgate.storage.writer import Unit
@@ -29,11 +30,20 @@ _LONGEST_PAUSE = 5.0
 _REMEMBERED = 256
 
 
+class History(msgspec.Struct, frozen=True, kw_only=True):
+    """What brought a build, and the commits of the builds of its job and ref before it."""
+
+    event: api.Event | None
+    previous: str | None
+    previous_successful: str | None
+
+
 class Assigned(msgspec.Struct, frozen=True, kw_only=True):
-    """A claimed build with the definition it was planned from; `None` when that is gone."""
+    """A claimed build with the definition it was planned from (`None` when that is gone), and what its steps are told."""
 
     claimed: Claimed
     job: api.Job | None
+    history: History
 
 
 class Queue:
@@ -168,6 +178,11 @@ class Queue:
                 return await builds.running(connection, worker)
             return await builds.expired(connection, self._now())
 
+    async def history(self, build: api.Build) -> History:
+        """Of a build whose ref was not known when it was claimed."""
+        async with self._database.reading() as connection:
+            return await _history(connection, build)
+
     async def running(self) -> frozenset[str]:
         """The ids of all builds that run, anywhere."""
         async with self._database.reading() as connection:
@@ -176,7 +191,8 @@ class Queue:
     async def _assigned(self, connection: Connection, claimed: Claimed) -> Assigned:
         job = await self._definition(connection, claimed.build.definition)
         await self._add_news(connection, claimed.build, job, "running")
-        return Assigned(claimed=claimed, job=job)
+        # Read here, where a statement costs microseconds: each build would wait for readers of its own.
+        return Assigned(claimed=claimed, job=job, history=await _history(connection, claimed.build))
 
     async def _definition(self, connection: Connection, definition: str) -> api.Job | None:
         """A definition goes by the hash of its content, so what was read once stays right."""
@@ -220,3 +236,16 @@ class Queue:
             except (Busy, StorageFull):
                 await asyncio.sleep(pause)
                 pause = min(pause * 2, _LONGEST_PAUSE)
+
+
+async def _history(connection: Reading, build: api.Build) -> History:
+    record = await events.get(connection, build.event_id)
+    earlier = await builds.previous(connection, build.job, build.ref, build.id)
+    good = earlier
+    if earlier is not None and earlier.outcome is not api.Outcome.SUCCEEDED:
+        good = await builds.previous(connection, build.job, build.ref, build.id, api.Outcome.SUCCEEDED)
+    return History(
+        event=record.event if record else None,
+        previous=earlier.sha if earlier else None,
+        previous_successful=good.sha if good else None,
+    )
