@@ -1,9 +1,9 @@
 """Polling 10,000 repositories: requests, bytes, processor and time of a cycle, beside `git ls-remote` for each job.
 
-    python benchmarks/polling.py [--repositories 10000] [--every 45]
+    python benchmarks/polling.py [--repositories 10000] [--every 30]
 
 Two halves. "At full speed" asks every repository at once through the rooms of a server in this process (Poller, Flow,
-git, storage), first when nothing is known of them (each queues its first build), then unchanged, then with a
+git, storage): some of which nothing is known (each queues its first build), then all unchanged, then with a
 hundredth moved: what a cycle costs. "In service" is a real `headgate serve` that knows them all and asks each once an
 interval: what share of a processor that takes, and how evenly the questions come. The git server stands for all
 repositories (`many_repositories.py`, checked against git at each start); `git ls-remote` is measured on a sample
@@ -70,14 +70,17 @@ JOB = """
 SAMPLE = 200
 """How many times `git ls-remote` is run."""
 
+FIRST_LOOKS = 1_000
+"""Repositories of which nothing is known at first."""
 
-def measure(repositories: int = 10_000, every: int = 45, jobs_each: int = 2) -> list[Figure]:
+
+def measure(repositories: int = 10_000, every: int = 30, jobs_each: int = 2) -> list[Figure]:
     """`every`: seconds of the interval; `jobs_each`: how many jobs poll each of the first tenth of the repositories."""
     with tempfile.TemporaryDirectory() as name, many_repositories(Path(name) / "real") as address:
         folder = Path(name)
         jobs = write(folder, address, repositories, jobs_each, every)
         theirs = ls_remote(address, jobs)
-        first, unchanged, some = asyncio.run(full_speed(folder, address, repositories))
+        first, unchanged, some = asyncio.run(full_speed(folder, address, repositories, every))
         served = asyncio.run(in_service(folder, address, repositories, every))
     sample = f"{SAMPLE} measured, times {jobs / SAMPLE:g}: one for each of {jobs:,} jobs, one after another"
 
@@ -106,7 +109,7 @@ def measure(repositories: int = 10_000, every: int = 45, jobs_each: int = 2) -> 
         compared("connections of a cycle", "connections", lambda one: one.connections, 100),
         alone("bytes written to disk by a cycle", unchanged.written, "bytes", note="nothing moved"),
         alone("processor of a cycle, 1% moved", some.processor, "s", note=f"{repositories // 100} builds queued"),
-        alone("processor of the first cycle", first.processor, "s", note="every repository's first build is queued"),
+        alone(f"processor of {first.requests:,} first looks", first.processor, "s", note="each queues its first build"),
         alone(
             f"share of one processor, each asked every {every} s", served.processor / every * 100, "%", 25,
             f"a real server, {served.requests / every:.0f} requests/s over {served.connections} new connections",
@@ -170,7 +173,7 @@ def write(folder: Path, address: str, repositories: int, jobs_each: int, every: 
     return len(wanted)
 
 
-async def full_speed(folder: Path, address: str, repositories: int) -> list[Cycle]:
+async def full_speed(folder: Path, address: str, repositories: int, every: int) -> list[Cycle]:
     """All repositories at once, as many at a time as the configuration allows."""
     kinds = load_plugins().kinds
     settings = load_settings(folder / "config.yaml", kinds)
@@ -180,7 +183,7 @@ async def full_speed(folder: Path, address: str, repositories: int) -> list[Cycl
     metrics = Metrics()
     settings.data.mkdir(exist_ok=True)
     url = f"sqlite+aiosqlite:///{folder}/apart.db"
-    migrate(url)
+    await remember(folder, url, address, range(FIRST_LOOKS, repositories), every)
     structlog.configure(wrapper_class=structlog.make_filtering_bound_logger(30))
     async with open_database(url, on_fatal=print) as database, aiohttp.ClientSession() as http:
         connections = {"hub": Connection(name="hub", kind="git", provider=provider)}
@@ -195,9 +198,10 @@ async def full_speed(folder: Path, address: str, repositories: int) -> list[Cycl
             log=structlog.get_logger("polls"), now=now,
         )  # fmt: skip
         poller.rebuild()
-        cycles = [await cycle(poller, address, repositories)]
-        await cycle(poller, address, repositories)  # compared with the database once more, then known
-        cycles.append(await cycle(poller, address, repositories))
+        cycles = [await cycle(poller, address, min(FIRST_LOOKS, repositories))]
+        for _ in range(2):  # the first time all are compared with what is kept, as after a start
+            unchanged = await cycle(poller, address, repositories)
+        cycles.append(unchanged)
         move(address, {f"/team/repo-{n}.git": f"{n + 1:040x}" for n in range(0, repositories, 100)})
         cycles.append(await cycle(poller, address, repositories))
         await poller.flush()
@@ -225,14 +229,14 @@ def seen_as_cycle(seen: dict[str, int], seconds: float, processor: float, writte
 
 async def in_service(folder: Path, address: str, repositories: int, every: int) -> Cycle:
     """One interval of a real server that was stopped a moment ago and knew every repository."""
-    await remember(folder, address, repositories, every)
+    await remember(folder, f"sqlite+aiosqlite:///{folder}/data/headgate.db", address, range(repositories), every)
     headgate = Headgate(folder, (folder / "config.yaml").read_text(), "jobs: {}\n")
     headgate.jobs.unlink()
     try:
         await headgate.start()
         assert headgate.process is not None
         pid = headgate.process.pid
-        await asyncio.sleep(every / 3)  # what fell due while it started is asked
+        await asyncio.sleep(every * 1.2)  # each has been compared with what is kept once, as after any start
         counted(address, forget=True)
         processor, written = processor_of(pid), written_by(str(pid))
         await asyncio.sleep(every)
@@ -244,27 +248,25 @@ async def in_service(folder: Path, address: str, repositories: int, every: int) 
     return served
 
 
-async def remember(folder: Path, address: str, repositories: int, every: int) -> None:
-    """What a server that polled all of them would have kept."""
-    (folder / "data").mkdir(exist_ok=True)
-    url = f"sqlite+aiosqlite:///{folder}/data/headgate.db"
+async def remember(folder: Path, url: str, address: str, numbers: range, every: int) -> None:
+    """What a server that polled these would have kept."""
     migrate(url)
     head = run_git(folder / "real", "rev-parse", "refs/heads/main")
     began = now()
     known = RefState(head=head, known=True, generation=1, polled_head=head, polled_generation=1)
     states = {}
     learned = []
-    for number in range(repositories):
+    for number in numbers:
         key = f"team/repo-{number}"
         states[RefKey(connection="hub", repository=key, ref="refs/heads/main")] = known
-        asked_at = began - timedelta(seconds=every * (number + 0.5) / repositories) + timedelta(seconds=5)
+        asked_at = began - timedelta(seconds=every * (number + 0.5) / numbers.stop) + timedelta(seconds=5)
         learned.append(
             polls.PollState(
                 connection="hub", repository=key, default_branch="main", prefixes=("HEAD",), asked_at=asked_at,
                 succeeded_at=asked_at,
             )
         )  # fmt: skip
-    move(address, {f"/team/repo-{n}.git": head for n in range(0, repositories, 100)})
+    move(address, {f"/team/repo-{n}.git": head for n in range(0, numbers.stop, 100)})
     async with open_database(url, on_fatal=print) as database:
         await database.writer.write(lambda conn: refs.save(conn, states=states, new=[]))
         await database.writer.write(lambda conn: polls.put(conn, learned))

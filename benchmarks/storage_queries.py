@@ -128,8 +128,6 @@ async def ask_all(url: str, rows: int, waiting: int) -> list[Figure]:
         figures = []
         for name, question in questions(rows, now).items():
             figures.append(figure(name, await times_of(database, question), rows))
-            if not figures[-1].meets():
-                print(name, figures[-1].value, flush=True)
         figures.append(figure("claim behind a saturated job", await claims(database, rows, now), rows))
     return figures
 
