@@ -129,32 +129,30 @@ async def pending(
 
 
 async def settle(conn: Writing, settled: Sequence[Settled]) -> dict[str, int]:
-    """Say what became of each; only a recorded one changes.
+    """Say what became of each; only a recorded one changes. What became of many alike is written at once.
 
     Gives how many changed for each id: 0 means it was settled before, and what a second routing would write must
     not be written.
     """
     changed = {one.id: 0 for one in settled}
-    ids = list(changed)
-    for part in dialect.chunks(len(ids)):
-        found = await conn.execute(
-            sa.select(deliveries.c.id).where(deliveries.c.id.in_(ids[part]), deliveries.c.state == "recorded")
-        )
-        changed.update((row.id, 1) for row in found)
-    rows = {
-        one.id: {"of": one.id, "to": one.state, "because": storable(one.reason), "at": one.at}
-        for one in reversed(settled)  # of two for the same id the first stands
-        if changed[one.id]
-    }
-    if rows:
-        await conn.execute_many(_SETTLE, list(rows.values()))
+    alike: dict[tuple[str, str], list[Settled]] = {}
+    for one in {one.id: one for one in reversed(settled)}.values():  # of two for the same id the first stands
+        alike.setdefault((one.state, storable(one.reason)), []).append(one)
+    for (state, reason), those in alike.items():
+        ids, moment = [one.id for one in those], max(one.at for one in those)
+        for part in dialect.chunks(len(ids)):
+            found = await conn.execute(
+                _SETTLE, {"ids": ids[part], "new_state": state, "new_reason": reason, "moment": moment}
+            )
+            changed.update((row.id, 1) for row in found)
     return changed
 
 
-_SETTLE = Many(
+_SETTLE = (
     sa.update(deliveries)
-    .where(deliveries.c.id == sa.bindparam("of"))
-    .values(state=sa.bindparam("to"), reason=sa.bindparam("because"), settled_at=sa.bindparam("at"))
+    .where(deliveries.c.id.in_(sa.bindparam("ids", expanding=True)), deliveries.c.state == "recorded")
+    .values(state=sa.bindparam("new_state"), reason=sa.bindparam("new_reason"), settled_at=sa.bindparam("moment"))
+    .returning(deliveries.c.id)
 )
 
 
