@@ -20,7 +20,7 @@ STANDARD_WEBHOOKS_TOLERANCE = timedelta(minutes=5)
 
 def hmac_sha256_hex(body: bytes, secret: Secret) -> str:
     """The lower-case hex HMAC-SHA256 of the raw body, as GitHub, Gitea and Bitbucket send it."""
-    return hmac.new(secret.reveal().encode(), body, hashlib.sha256).hexdigest()
+    return hmac.digest(secret.reveal().encode(), body, "sha256").hex()
 
 
 def check_hmac_sha256(body: bytes, signature: str | None, secrets: Sequence[Secret], *, prefix: str = "") -> int:

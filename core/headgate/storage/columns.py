@@ -68,4 +68,4 @@ class Json(TypeDecorator[Any]):
 
 def storable(text: str) -> str:
     """`text` without lone surrogates, which no database takes: a header's odd bytes are spelt out."""
-    return text.encode(errors="backslashreplace").decode()
+    return text if text.isascii() else text.encode(errors="backslashreplace").decode()
