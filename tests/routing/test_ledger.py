@@ -149,6 +149,16 @@ def test_the_same_push_under_another_delivery_id_is_told_again_not_made_again():
     assert ref.heads() == ["a", "b"]
 
 
+def test_out_of_order_and_told_again_is_one_move_though_the_order_seems_to_lead_back():
+    """As real pushes came after a crash: the newest first, then what led to it, then the newest under another id."""
+    ref = Ref()
+    for before, after in [(None, "a"), ("c", "d"), ("a", "b"), ("b", "c"), ("c", "d")]:
+        ref.webhook(before, after)
+    assert ref.heads() == ["a", "d", "b", "c"]
+    assert ref.state.head == "d"
+    assert ref.poll("d").known == "witnessed"
+
+
 def test_a_missed_webhook_does_not_hide_a_later_push_of_the_same_heads():
     """Only a poll saw a→b the first time; an hour later its webhook is lost, and a→b told then is a new move."""
     ref = Ref()
@@ -219,6 +229,14 @@ def _play(script) -> Ref:
 def test_in_any_interleaving_each_pushed_head_has_exactly_one_transition(case):
     heads, script = case
     assert Counter(_play(script).heads()) == Counter(heads)
+
+
+@settings(max_examples=500, deadline=None)
+@given(st.data(), st.integers(1, 6))
+def test_webhooks_in_any_order_one_told_again_under_another_id_make_each_head_once(data, length):
+    moves = list(pairwise([None, *(f"h{number}" for number in range(length))]))
+    script = data.draw(st.permutations(moves + data.draw(st.lists(st.sampled_from(moves), max_size=1))))
+    assert Counter(_play([("webhook", move) for move in script]).heads()) == {after: 1 for _, after in moves}
 
 
 @settings(max_examples=500, deadline=None)

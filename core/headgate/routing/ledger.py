@@ -10,7 +10,7 @@ where the ref is, where the last webhook in order left it, where the last poll s
 webhook
     a. Only polls saw a transition to `after`, within the last hour: this is it, whatever they skipped on the way.
     b. It goes on from where the last webhook left the ref: the ref moved, and the head follows unless polls are
-       ahead already.
+       ahead already. Not so when a webhook told the same before, and those since show no way back: as c.
     c. It does not, and a webhook told the same before and after already: told again under another id.
     d. It does not, and the ref has moved on past `after`: out of order; it counts, the head stays.
     e. Otherwise deliveries were missed in between: the ref moved, and the head follows.
@@ -33,6 +33,7 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from datetime import datetime, timedelta
+from itertools import pairwise
 from typing import Literal, TypeAlias
 
 import msgspec
@@ -176,9 +177,12 @@ def _told(seen: _Seen) -> Entry:
     if same:  # a.
         exact = next((one for one in same if one.before == before), same[0])
         return _leaving(seen.witnessed(exact), after)
-    if before == state.told_head:  # b.
-        return _leaving(seen.moved(before=before, late=bool(only_polled)), after)
     told = [one for one in state.recent if one.before == before and one.after == after]
+    if before == state.told_head:  # b.
+        if told and _broke_off(told[-1], state):
+            entry = _leaving(seen.repeated(told[-1]), after)
+            return entry if only_polled else replace(entry, state=replace(entry.state, head=after))
+        return _leaving(seen.moved(before=before, late=bool(only_polled)), after)
     if told:  # c.
         return seen.repeated(told[-1])
     if any(_left(one, before, after) for one in state.recent):  # d.
@@ -189,6 +193,18 @@ def _told(seen: _Seen) -> Entry:
 def _leaving(entry: Entry, head: str | None) -> Entry:
     """The entry, with `head` as where the webhooks left the ref."""
     return replace(entry, state=replace(entry.state, told_head=head))
+
+
+def _broke_off(one: Transition, state: RefState) -> bool:
+    """Whether the moves since `one`, told by webhooks with no poll between, are no unbroken way back to its beginning.
+
+    Then webhooks came out of order, and this one is told again; or others were lost, and a repetition is with them.
+    """
+    since = [later for later in state.recent if later.generation >= one.generation]
+    polled = any(later.by_poll for later in state.recent)
+    if any(later.by_poll or (polled and later.late) for later in since):
+        return False  # where a poll's move began is not what a webhook would say
+    return any(left.after != taken.before for left, taken in pairwise(since))
 
 
 def _left(one: Transition, before: str | None, after: str | None) -> bool:
