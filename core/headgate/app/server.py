@@ -45,6 +45,9 @@ log = structlog.get_logger(__name__)
 EXIT_OUR_FAULT = 70
 EXIT_INTERRUPTED = 130
 
+GARBAGE_SECONDS = 60.0
+"""Between two collections of young garbage; each takes a few milliseconds."""
+
 LEFT_SECONDS = 3.0
 """How long whatever is left may take to end, when all that is ours has ended."""
 
@@ -68,8 +71,10 @@ async def serve(config: Path, *, host: str | None = None, port: int | None = Non
     async with running(config, host=host, port=port, say=say) as failed:
         _settle_garbage_collection()
         waiting = [asyncio.create_task(stop.wait()), failed]
+        collecting = asyncio.create_task(_collect_young_garbage(), name="garbage")
         await asyncio.wait(waiting, return_when=asyncio.FIRST_COMPLETED)
         waiting[0].cancel()
+        collecting.cancel()
         if failed.done() and not failed.cancelled():
             failed.result()
         log.info("stopping")
@@ -104,6 +109,16 @@ def _settle_garbage_collection() -> None:
     gc.collect()
     gc.freeze()
     gc.set_threshold(50_000, 20, 50)
+
+
+async def _collect_young_garbage() -> None:
+    """By the clock: a server with little to do would reach those thresholds after hours, and hold its garbage until then.
+
+    Not the oldest generation, which has all jobs after a reload: that would take as long as they are many.
+    """
+    while True:
+        await asyncio.sleep(GARBAGE_SECONDS)
+        gc.collect(1)
 
 
 @asynccontextmanager
