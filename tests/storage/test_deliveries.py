@@ -2,10 +2,13 @@
 
 from __future__ import annotations
 
+import sqlite3
+
 import pytest
 import sqlalchemy as sa
 
 from headgate.storage import deliveries
+from headgate.storage.connection import Many
 from headgate.storage.deliveries import Recorded, Settled
 from headgate.storage.tables import deliveries as table
 
@@ -50,15 +53,11 @@ async def test_the_same_key_of_a_connection_is_recorded_once(database, make_deli
         assert await deliveries.get(conn, twin.delivery.id) is None
 
 
-async def test_the_index_refuses_a_doubled_key_even_when_the_question_is_skipped(database, make_delivery, monkeypatch):
-    """Negative control: `record` asks first, and the unique index stands behind it."""
+async def test_a_doubled_key_that_is_not_left_out_is_refused(database, make_delivery, monkeypatch):
+    """Negative control: `record` leaves duplicates out, and the unique index stands behind it."""
     await record(database, make_delivery(key="k"))
-
-    async def know_nothing(conn, new):
-        return {}
-
-    monkeypatch.setattr(deliveries, "_known", know_nothing)
-    with pytest.raises(sa.exc.IntegrityError):
+    monkeypatch.setattr(deliveries, "_RECORD", Many(sa.insert(table).returning(table.c.id)))
+    with pytest.raises(sqlite3.IntegrityError):
         await record(database, make_delivery(key="k"))
 
 

@@ -31,8 +31,8 @@ class Reading(Protocol):
 class Writing(Reading, Protocol):
     """Asks and changes the database, inside a unit of the writer."""
 
-    async def execute_many(self, many: Many, rows: Sequence[Row], /) -> None:
-        """Run a statement for each of `rows`."""
+    async def execute_many(self, many: Many, rows: Sequence[Row], /) -> list[Any]:
+        """Run a statement for each of `rows`; what its RETURNING gives for all of them, as plain tuples."""
 
 
 class Many:
@@ -41,7 +41,7 @@ class Many:
     SQLAlchemy looks at every row anew (which of its keys are columns, how each is converted); for the rows that every
     delivery writes that costs more than the database. Here the keys are settled when it is compiled. And the driver
     lets go of Python's lock for every row: taking it back from a busy event loop costs more than a row, so an INSERT
-    takes its rows by the dozen.
+    takes its rows by the dozen. What goes wrong is the driver's own error.
     """
 
     def __init__(self, statement: sa.Insert | sa.Update) -> None:
@@ -49,22 +49,19 @@ class Many:
         self._statement = statement
         self._compiled: _Compiled | None = None
 
-    def calls(self, dialect: Dialect, rows: Sequence[Row]) -> Iterator[tuple[str, Any]]:
-        """What to hand to the driver: a text and its parameters, or a list of them."""
+    def calls(self, dialect: Dialect, rows: Sequence[Row]) -> Iterator[tuple[str, Sequence[Any]]]:
+        """What to hand to the driver, one after another: a text and its parameters."""
         if self._compiled is None:
             self._compiled = _compile(self._statement, dialect)
         parameters = [self._compiled.parameters(row) for row in rows]
         start = 0
-        for size in AT_ONCE if self._compiled.values else ():
-            text = self._compiled.of_many(size) if len(parameters) - start >= size else ""
+        for size in AT_ONCE if self._compiled.values else (1,):
             while len(parameters) - start >= size:
-                yield text, tuple(chain.from_iterable(parameters[start : start + size]))
+                yield self._compiled.of_many(size), tuple(chain.from_iterable(parameters[start : start + size]))
                 start += size
-        if start < len(parameters):
-            yield self._compiled.text, parameters[start:]
 
 
-AT_ONCE = (64, 8)
+AT_ONCE = (64, 32, 16, 8, 4, 2, 1)
 """Rows of one INSERT: few sizes, so that the driver keeps every statement prepared; 64 builds have 2,400 values."""
 
 
@@ -78,10 +75,15 @@ class _Compiled:
             self.values = ""
         self._pick = itemgetter(*names)
         self._converted = converted
+        self._texts = {1: text}
 
     def of_many(self, rows: int) -> str:
         """The text for so many rows."""
-        return self.text.replace(self.values, ", ".join([self.values, *[self.values[7:]] * (rows - 1)]))
+        text = self._texts.get(rows)
+        if text is None:
+            text = self.text.replace(self.values, ", ".join([self.values, *[self.values[7:]] * (rows - 1)]))
+            self._texts[rows] = text
+        return text
 
     def parameters(self, row: Row) -> Sequence[Any]:
         """The row as the driver takes it."""
@@ -115,10 +117,13 @@ class UnitConnection:
         """See `Reading`."""
         return self._connection.execute(statement, parameters)
 
-    async def execute_many(self, many: Many, rows: Sequence[Row], /) -> None:
+    async def execute_many(self, many: Many, rows: Sequence[Row], /) -> list[Any]:
         """See `Writing`."""
+        driver: Any = self._connection.connection.driver_connection
+        given: list[Any] = []
         for text, parameters in many.calls(self._connection.dialect, rows):
-            self._connection.exec_driver_sql(text, parameters)
+            given += driver.execute(text, parameters).fetchall()
+        return given
 
 
 def run_unit(unit: Coroutine[Any, Any, T]) -> T:

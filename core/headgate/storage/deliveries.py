@@ -14,7 +14,7 @@ from headgate.storage import dialect
 from headgate.storage.columns import storable
 from headgate.storage.connection import Many, Reading, Writing
 from headgate.storage.pages import Page, page_of
-from headgate.storage.tables import deliveries, delivery_contents, is_literally
+from headgate.storage.tables import DEDUPE, deliveries, delivery_contents, is_literally
 
 DeliveryState: TypeAlias = Literal["recorded", "routed", "ignored", "unreadable"]
 
@@ -96,24 +96,18 @@ _CONTENT = [column for column in delivery_contents.columns if column.name != "de
 
 async def record(conn: Writing, new: Sequence[NewDelivery]) -> Sequence[Recorded]:
     """Record each, or say which earlier one, here or in the database, has its (connection, key). For `Writer.add`."""
-    first = await _known(conn, new)
-    recorded: list[Recorded] = []
-    kept: list[NewDelivery] = []
-    for one in new:
-        key = _dedupe_key(one)
-        earlier = first.get(key) if key else None
-        recorded.append(Recorded(id=one.delivery.id, duplicate_of=earlier))
-        if earlier is None:
-            kept.append(one)
-            if key:
-                first[key] = one.delivery.id
-    if kept:
-        await conn.execute_many(_RECORD, [_row(one) for one in kept])
-        await conn.execute_many(_RECORD_CONTENT, [_content_row(one.delivery) for one in kept])
-    return recorded
+    kept = {row[0] for row in await conn.execute_many(_RECORD, [_row(one) for one in new])}
+    await conn.execute_many(_RECORD_CONTENT, [_content_row(one.delivery) for one in new if one.delivery.id in kept])
+    if len(kept) == len(new):
+        return [Recorded(id=one.delivery.id) for one in new]
+    first = await _known(conn, [one for one in new if one.delivery.id not in kept])
+    return [
+        Recorded(id=one.delivery.id, duplicate_of=None if one.delivery.id in kept else first[_dedupe_key(one)])
+        for one in new
+    ]
 
 
-_RECORD = Many(sa.insert(deliveries))
+_RECORD = Many(dialect.insert_unless(deliveries, *DEDUPE).returning(deliveries.c.id))
 _RECORD_CONTENT = Many(sa.insert(delivery_contents))
 
 
@@ -197,9 +191,10 @@ def _of_connection_and_state(connection: str, state: DeliveryState) -> tuple[sa.
     return deliveries.c.connection + "" == connection, deliveries.c.state == state
 
 
-async def _known(conn: Reading, new: Sequence[NewDelivery]) -> dict[tuple[str, str], str]:
-    keys = list({key for one in new if (key := _dedupe_key(one))})
-    known: dict[tuple[str, str], str] = {}
+async def _known(conn: Reading, duplicates: Sequence[NewDelivery]) -> dict[tuple[str, str | None], str]:
+    """The first of each (connection, key), by it."""
+    keys = list({_dedupe_key(one) for one in duplicates})
+    known: dict[tuple[str, str | None], str] = {}
     for part in dialect.chunks(len(keys)):
         found = await conn.execute(
             sa.select(deliveries.c.connection, deliveries.c.key, deliveries.c.id).where(
@@ -210,8 +205,8 @@ async def _known(conn: Reading, new: Sequence[NewDelivery]) -> dict[tuple[str, s
     return known
 
 
-def _dedupe_key(one: NewDelivery) -> tuple[str, str] | None:
-    return None if one.key is None else (one.delivery.connection, storable(one.key))
+def _dedupe_key(one: NewDelivery) -> tuple[str, str | None]:
+    return one.delivery.connection, None if one.key is None else storable(one.key)
 
 
 def _row(one: NewDelivery) -> dict[str, object]:

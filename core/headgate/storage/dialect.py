@@ -7,7 +7,7 @@ checkpoint) and its own table of errors here, and nothing elsewhere.
 from __future__ import annotations
 
 import sqlite3
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -56,6 +56,11 @@ _ERRORS: dict[int, type[StorageError]] = {
 def insert_new(table: sa.Table) -> Insert:
     """INSERT that leaves a row alone which is there already."""
     return insert(table).on_conflict_do_nothing()
+
+
+def insert_unless(table: sa.Table, columns: Sequence[str], where: sa.TextClause) -> Insert:
+    """INSERT that leaves out a row which a unique index (its columns and condition) has already."""
+    return insert(table).on_conflict_do_nothing(index_elements=columns, index_where=where)
 
 
 def insert_or_update(table: sa.Table) -> Insert:

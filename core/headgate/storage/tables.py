@@ -26,6 +26,9 @@ PAIRS = tuple[tuple[str, str], ...]
 TEXTS = tuple[str, ...]
 TEXT_BY_NAME = dict[str, str]
 
+DEDUPE = (("connection", "key"), sa.text("key IS NOT NULL"))
+"""What makes two deliveries the same one: columns, and where."""
+
 deliveries = sa.Table(
     "deliveries",
     metadata,
@@ -39,8 +42,7 @@ deliveries = sa.Table(
     sa.Column("settled_at", Moment),
     sa.Column("replay_of", sa.Text),
     sa.Index(
-        "deliveries_key", "connection", "key", unique=True,
-        sqlite_where=sa.text("key IS NOT NULL"), postgresql_where=sa.text("key IS NOT NULL"),
+        "deliveries_key", *DEDUPE[0], unique=True, sqlite_where=DEDUPE[1], postgresql_where=DEDUPE[1],
     ),
     sa.Index("deliveries_of_connection", "connection", "id"),
     sa.Index("deliveries_of_state", "state", "id"),
