@@ -6,6 +6,7 @@ import asyncio
 import gc
 import os
 import signal
+import sys
 import threading
 from collections.abc import AsyncIterator
 from contextlib import AsyncExitStack, asynccontextmanager
@@ -54,6 +55,9 @@ LEFT_SECONDS = 3.0
 TOLD = ("build queued", "build finished")
 """Log lines that the terminal has its own sentences for."""
 
+SWITCH_SECONDS = 0.001
+"""How long the event loop and the writer's thread keep Python's lock from each other: each statement takes it back."""
+
 HTTP_SECONDS = 30.0
 """Time-out of a whole request by the shared HTTP client."""
 
@@ -68,6 +72,7 @@ async def serve(config: Path, *, host: str | None = None, port: int | None = Non
     loop = asyncio.get_running_loop()
     for signal_number in (signal.SIGTERM, signal.SIGINT):
         loop.add_signal_handler(signal_number, _stop_or_end, stop)
+    sys.setswitchinterval(SWITCH_SECONDS)
     async with running(config, host=host, port=port, say=say) as failed:
         _settle_garbage_collection()
         waiting = [asyncio.create_task(stop.wait()), failed]

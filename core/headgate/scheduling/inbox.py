@@ -7,6 +7,7 @@ has a moment, some at a time, and while requests keep it busy only so many that 
 from __future__ import annotations
 
 import asyncio
+import time
 from collections import deque
 from collections.abc import Awaitable, Callable
 from dataclasses import dataclass, field
@@ -38,14 +39,21 @@ PAGE = 256
 UNSETTLED = 1_024
 """Deliveries that may be on their way from their judgement to the disk."""
 
-ROUND = 32
-"""Deliveries judged in one go: some two milliseconds in which no request is answered."""
+ROUND = 16
+"""Deliveries judged in one go: some milliseconds in which no request is answered."""
 
-AT_EASE = 0.001
-"""Seconds within which an event loop comes around that nobody is waiting for."""
+BUSY = 0.65
+"""The share of one processor from which requests leave none for what nobody waits for: the loader of a socket, the
+kernel and the disk need theirs as well."""
+
+PAUSE = 0.005
+"""Seconds between two looks at how busy we are."""
+
+QUIET = 0.05
+"""Seconds without a delivery after which nobody is likely to wait for an answer."""
 
 PATIENCE = 0.1
-"""Seconds for which a busy loop keeps deliveries waiting before the next round goes on all the same."""
+"""Seconds for which requests may keep deliveries waiting before the next round goes on all the same."""
 
 RETRY_SECONDS = 5.0
 """How long a delivery waits when the database could not take what follows from it, or its provider broke on it."""
@@ -105,11 +113,15 @@ class Inbox:
         self._broke: dict[str, int] = {}  # deliveries on which their provider broke → how often
         self._work = asyncio.Event()
         self._work.set()
+        self._came = 0.0
+        """When the last delivery came."""
+        self._looked = (0.0, 0.0)
         self._unsettled = 0
         self._settled = asyncio.Event()
 
     def received(self, delivery: NewDelivery, reading: Reading | None) -> None:
         """A delivery that was just committed; `reading` when it is parsed already."""
+        self._came = time.monotonic()
         full = len(self._waiting) >= IN_MEMORY or self._bytes >= BYTES_IN_MEMORY
         if full or self._left is not None:  # those that are left came first
             self._leave(delivery.delivery.id)
@@ -150,18 +162,23 @@ class Inbox:
                         self._start(self._next(), tasks)
 
     async def _give_way(self) -> None:
-        """Return when the loop is at ease, or was busy for too long; and there is room for a round."""
+        """Return when requests leave time for a round, or took it all for too long; and there is room for one."""
         while self._unsettled > UNSETTLED - ROUND:
             self._settled.clear()
             await self._settled.wait()
-        loop = asyncio.get_running_loop()
-        moment = loop.time()
-        give_up = moment + PATIENCE
+        give_up = time.monotonic() + PATIENCE
         while True:
-            await asyncio.sleep(0)
-            before, moment = moment, loop.time()
-            if moment - before < AT_EASE or moment > give_up:
+            await asyncio.sleep(0)  # who waits already is served first
+            now = time.monotonic()
+            if now - self._came > QUIET or self._is_at_ease() or now > give_up:
                 return
+            await asyncio.sleep(PAUSE)
+
+    def _is_at_ease(self) -> bool:
+        """Whether this process, all its threads together, left some of a processor idle since the last look."""
+        before, self._looked = self._looked, (time.monotonic(), time.process_time())
+        (then, used_then), (now, used) = before, self._looked
+        return used - used_then < BUSY * (now - then)
 
     async def _catch_up(self) -> None:
         start, self._left = self._left or "", None

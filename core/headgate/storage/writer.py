@@ -40,8 +40,12 @@ QUEUE_LIMIT = 4_096
 GROUP_LIMIT = 1_024
 """Writes that share one transaction, so that the first of them need not wait for ever."""
 
-LATER_LIMIT = 64
-"""Writes that can wait and share one transaction: some milliseconds, which those who are waited for may have to wait."""
+LATER_LIMIT = 16
+"""Writes that can wait and share one transaction while others are waited for, and have to wait for it: some ten
+milliseconds."""
+
+QUIET = 0.05
+"""Seconds without anybody who waits, after which what can wait may have long groups too."""
 
 CHECKPOINT_SECONDS = 0.1
 """The WAL is moved into the database file no more often than this, after the answers of a group."""
@@ -182,14 +186,17 @@ class Writer:
             _call(loop, _settle, ended, None)
 
     def _write_until_closed(self) -> None:
+        quiet_from = 0.0
         while self._failure is None:
             self._rung = False  # before looking: who adds from now on rings again
             if self._first or self._later:
                 # In turn: what can wait does not wait for ever, and holds nobody up for longer than a small group.
                 if self._first:
                     self._write_group(self._first, GROUP_LIMIT)
+                    quiet_from = time.monotonic() + QUIET
                 if self._later and self._failure is None:
-                    self._write_group(self._later, LATER_LIMIT)
+                    quiet = not self._first and time.monotonic() > quiet_from
+                    self._write_group(self._later, GROUP_LIMIT if quiet else LATER_LIMIT)
                 if self._failure is None:
                     self._checkpoint_when_due()
             elif self._closing:
