@@ -41,7 +41,7 @@ LONG = 900.0
 
 REST_WITHIN = 240.0
 SHOWN = (
-    ("memory", "Memory of the server (PSS)", MB, "MB"),
+    ("memory", "Memory of the server (heaps and stacks)", MB, "MB"),
     ("descriptors", "Open descriptors", 1, ""),
     ("threads", "Threads", 1, ""),
     ("tasks", "Asyncio tasks", 1, ""),

@@ -7,7 +7,6 @@ import dataclasses
 import itertools
 import os
 import statistics
-import time
 from collections.abc import Iterable, Sequence
 from pathlib import Path
 
@@ -21,9 +20,11 @@ class Sample:
 
     at: float
     memory: int
-    """Proportional set size of the server's own process: what it alone costs."""
+    """Resident anonymous memory of the server's own process: heaps and stacks. Not the proportional set size, which
+    changes by megabytes with everybody who runs the same Python, and halves for the moment of a fork."""
     children: int
     children_memory: int
+    """Proportional set size of all of them: most of it is one Python, shared."""
     descriptors: int
     threads: int
     tasks: int
@@ -55,9 +56,9 @@ def look(pid: int, data: Path, *, at: float, tasks: int, queued: int) -> Sample:
     clock = Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()
     return Sample(
         at=at,
-        memory=_settled_pss(pid),
+        memory=_memory(pid, "Anonymous"),
         children=len(children),
-        children_memory=sum(map(_pss, children)),
+        children_memory=sum(_memory(child, "Pss") for child in children),
         descriptors=len(list(Path(f"/proc/{pid}/fd").iterdir())),
         threads=int(next(line for line in status.splitlines() if line.startswith("Threads:")).split()[1]),
         tasks=tasks,
@@ -82,21 +83,12 @@ def _descendants(pid: int) -> list[int]:
     return found
 
 
-def _pss(pid: int) -> int:
+def _memory(pid: int, kind: str) -> int:
     with contextlib.suppress(OSError):  # it ended meanwhile
         for line in Path(f"/proc/{pid}/smaps_rollup").read_text().splitlines():
-            if line.startswith("Pss:"):
+            if line.startswith(f"{kind}:"):
                 return int(line.split()[1]) * 1024
     return 0
-
-
-def _settled_pss(pid: int) -> int:
-    """The most of three looks: while a child is being forked it shares every page, and the figure is half."""
-    looks = []
-    for _ in range(3):
-        looks.append(_pss(pid))
-        time.sleep(0.02)
-    return max(looks)
 
 
 def _size(path: Path) -> int:
