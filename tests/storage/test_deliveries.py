@@ -80,6 +80,10 @@ async def test_pending_gives_the_oldest_until_they_are_settled(database, make_de
     assert await database.writer.write(lambda conn: deliveries.settle(conn, settled)) == {new[1].delivery.id: 1}
     async with database.reading() as conn:
         assert [one.delivery for one in await deliveries.pending(conn, limit=9)] == [new[2].delivery, new[0].delivery]
+        assert [one.delivery for one in await deliveries.pending(conn, limit=9, start=new[0].delivery.id)] == [
+            new[0].delivery
+        ]
+        assert await deliveries.waiting(conn) == 2
         found = await deliveries.get(conn, new[1].delivery.id)
     assert (found.state, found.reason, found.settled_at) == ("ignored", "no job", now)
 

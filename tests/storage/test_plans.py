@@ -35,6 +35,7 @@ READS = {
     "deliveries of a state": lambda conn, now: deliveries.page(conn, cursor="d_9", state="unreadable"),
     "a delivery": lambda conn, now: deliveries.get(conn, "d_1"),
     "what is pending": lambda conn, now: deliveries.pending(conn, limit=10),
+    "how much is pending": lambda conn, now: deliveries.waiting(conn),
     "events of a delivery": lambda conn, now: events.of_delivery(conn, "d_1"),
     "decisions of events": lambda conn, now: decisions.of_events(conn, ["e_1", "e_2"]),
     "decisions of a build": lambda conn, now: decisions.of_build(conn, "b_1"),

@@ -36,6 +36,7 @@ def test_every_method_shows_in_the_exposition():
     metrics.decision(build=False)
     metrics.build_finished(Outcome.SUCCEEDED)
     metrics.queue_depth({"queued": 7, "running": 2})
+    metrics.backlog(5)
     metrics.observe_queue_wait(0.2)
     metrics.observe_poll(1.5, succeeded=True)
     metrics.observe_git(0.3, operation="fetch", succeeded=False)
@@ -49,6 +50,7 @@ def test_every_method_shows_in_the_exposition():
         'headgate_decisions_total{verdict="no_build"} 1.0',
         'headgate_builds_total{outcome="succeeded"} 1.0',
         'headgate_queue_depth{state="queued"} 7.0',
+        "headgate_deliveries_waiting 5.0",
         "headgate_queue_wait_seconds_count 1.0",
         'headgate_poll_duration_seconds_count{result="succeeded"} 1.0',
         'headgate_git_duration_seconds_count{operation="fetch",result="failed"} 1.0',

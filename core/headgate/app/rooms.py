@@ -34,7 +34,7 @@ from headgate.plugins import LoadedPlugins
 from headgate.plugins.guard import Guard, Guards
 from headgate.scheduling.inbox import Inbox, OpenConnection
 from headgate.scheduling.polls import Poller
-from headgate.storage import builds
+from headgate.storage import builds, deliveries
 from headgate.storage.database import Database
 from headgate.telemetry.health import Health
 from headgate.telemetry.metrics import Metrics
@@ -208,11 +208,12 @@ class Rooms:
         self._worker.stop_claiming()
 
     async def _watch_queue(self) -> None:
-        """The queue's depth and our own tasks, for the metrics."""
+        """What waits, and our own tasks, for the metrics."""
         while True:
             async with self._database.reading() as connection:
-                depth = await builds.depth(connection)
+                depth, backlog = await builds.depth(connection), await deliveries.waiting(connection)
             self._metrics.queue_depth({State.QUEUED: depth.queued, State.RUNNING: depth.running})
+            self._metrics.backlog(backlog)
             self._metrics.tasks(len(asyncio.all_tasks()))
             await asyncio.sleep(DEPTH_SECONDS)
 

@@ -122,6 +122,13 @@ async def pending(
     return tuple(_record(row) for row in found)
 
 
+async def waiting(conn: Reading) -> int:
+    """How many nobody settled."""
+    query = sa.select(sa.func.count()).select_from(deliveries).where(deliveries.c.state == "recorded")
+    found: int = (await conn.execute(query)).scalar_one()
+    return found
+
+
 async def settle(conn: Writing, settled: Sequence[Settled]) -> dict[str, int]:
     """Say what became of each; only a recorded one changes. What became of many alike is written at once.
 

@@ -47,6 +47,7 @@ class Metrics:
         self._decisions = Counter("headgate_decisions", "Decisions by verdict.", ["verdict"], registry=registry)
         self._builds = Counter("headgate_builds", "Finished builds.", ["outcome"], registry=registry)
         self._queue_depth = Gauge("headgate_queue_depth", "Builds by state.", ["state"], registry=registry)
+        self._backlog = Gauge("headgate_deliveries_waiting", "Recorded and not routed yet.", registry=registry)
         self._queue_wait = Histogram(
             "headgate_queue_wait_seconds", "From queued to running.", buckets=_WAIT, registry=registry
         )
@@ -98,6 +99,10 @@ class Metrics:
         """How many builds there are in each unfinished state."""
         for state, count in depth.items():
             self._queue_depth.labels(str(state)).set(count)
+
+    def backlog(self, count: int) -> None:
+        """How many deliveries are acknowledged and not routed yet."""
+        self._backlog.set(count)
 
     def tasks(self, count: int) -> None:
         """How many tasks the event loop has: what grows for ever was forgotten somewhere."""
