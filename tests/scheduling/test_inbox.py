@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 from contextlib import asynccontextmanager
 from datetime import UTC, datetime
+from itertools import pairwise
 
 import pytest
 from flow_parts import WEB, A, B, make_job, push
@@ -190,6 +191,53 @@ async def test_more_than_fits_in_memory_is_still_all_routed(running, provider, d
         for new in sent:
             await settled(database, new.delivery.id)
     assert await count(database) == 20
+
+
+@pytest.mark.parametrize(("patience", "routed"), [(0.05, True), (3600.0, False)])
+async def test_a_server_that_never_rests_routes_by_and_by(  # noqa: PLR0917 - fixtures
+    running, provider, database, world, monkeypatch, patience, routed
+):
+    """And without that patience (the control) requests that never end would keep deliveries waiting for ever."""
+    monkeypatch.setattr(inbox_module, "PATIENCE", patience)
+    monkeypatch.setattr(inbox_module, "QUIET", 3600.0)
+    monkeypatch.setattr(Inbox, "_is_at_ease", lambda self: False)
+    world.use(make_job("web"))
+    provider.readings[b"1"] = reading = api.Parsed(events=(push(None, A),))
+    async with running() as inbox:
+        new = await record(database, b"1")
+        inbox.received(new, reading)
+        if routed:
+            assert (await settled(database, new.delivery.id)).state == "routed"
+        else:
+            with pytest.raises(TimeoutError):
+                await settled(database, new.delivery.id, within=0.5)
+    assert await count(database) == routed
+
+
+async def test_without_looking_at_tasks_the_order_would_be_lost(running, provider, database, world, monkeypatch):
+    """Negative control of the test below."""
+    monkeypatch.setattr(Inbox, "_is_behind", lambda self, places: False)
+    with pytest.raises(AssertionError):
+        await test_what_is_read_already_and_what_is_not_keep_their_order(running, provider, database, world)
+
+
+async def test_what_is_read_already_and_what_is_not_keep_their_order(running, provider, database, world):
+    """One kind is judged at once, the other by a task: of one repository they are admitted as they came."""
+    world.use(make_job("web"))
+    heads = [f"{number + 1:040x}" for number in range(12)]
+    async with running() as inbox:
+        sent = []
+        for number, (before, after) in enumerate(pairwise([None, *heads])):
+            body = str(number).encode()
+            provider.readings[body] = reading = api.Parsed(events=(push(before, after),))
+            new = await record(database, body)
+            sent.append(new)
+            inbox.received(new, reading if number % 3 else None)
+        for new in sent:
+            await settled(database, new.delivery.id)
+    async with database.reading() as connection:
+        found = (await builds.page(connection, limit=200)).items
+    assert [build.sha for build in sorted(found, key=lambda build: build.number)] == heads
 
 
 async def test_a_fault_below_leaves_the_delivery_recorded_and_tries_again(

@@ -223,6 +223,47 @@ async def test_a_unit_that_cancels_itself_cancels_its_caller_only(database, make
     await database.writer.add(deliveries.record, make_delivery())
 
 
+@pytest.mark.parametrize(("limit", "before"), [(2, 2), (1_000, 20)])
+async def test_what_can_wait_takes_turns_with_what_is_waited_for_and_keeps_its_order(
+    database, monkeypatch, limit, before
+):
+    """Negative control: with long groups who waits sits through all of them."""
+    monkeypatch.setattr(writer, "LATER_LIMIT", limit)
+    order = []
+
+    async def note(conn, values):
+        order.extend(values)
+        return values
+
+    async def note_later(conn, values):
+        return await note(conn, values)
+
+    async with Gate(database):
+        later = [database.writer.submit(note_later, number, later=True) for number in range(20)]
+        first = database.writer.submit(note, "somebody waits")
+        assert database.writer.waiting == 21
+    await asyncio.gather(first, *later)
+    assert order.index("somebody waits") == before
+    order.remove("somebody waits")
+    assert order == list(range(20))
+
+
+async def test_a_unit_that_waits_for_something_else_is_refused_and_harms_nobody(database, make_delivery):
+    async def sleeps(conn):
+        await deliveries.record(conn, [make_delivery(key="from the unit that waits")])
+        await asyncio.sleep(0)
+
+    async with Gate(database):
+        bad = asyncio.create_task(database.writer.write(sleeps))
+        good = asyncio.create_task(database.writer.add(deliveries.record, make_delivery()))
+        await until(lambda: database.writer.waiting == 2)
+    with pytest.raises(TypeError, match="waits for something that is not the database"):
+        await bad
+    await good
+    async with database.reading() as conn:
+        assert (await conn.execute(COUNT)).scalar() == 1
+
+
 async def test_too_many_waiting_writes_are_refused_at_once(database, make_delivery):
     database.writer._queue_limit = 3
     async with Gate(database):

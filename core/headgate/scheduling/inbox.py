@@ -8,11 +8,11 @@ from __future__ import annotations
 
 import asyncio
 import time
-from collections import deque
+from collections import Counter, deque
 from collections.abc import Awaitable, Callable
 from dataclasses import dataclass, field
 from datetime import datetime
-from typing import Literal
+from typing import Literal, TypeAlias
 
 from headgate.api.deliveries import Delivery, Ignored, Parsed, Reading
 from headgate.api.errors import PluginError, Unreadable
@@ -82,6 +82,10 @@ class _Waiting:
     reading: Reading | None
 
 
+_Place: TypeAlias = tuple[str, str | None]
+"""A connection, and the path of a repository as its provider spells it; `None`: it is not known yet."""
+
+
 class Inbox:
     """Routes every delivery in state `recorded`, each once, those of one repository in the order they came."""
 
@@ -116,6 +120,8 @@ class Inbox:
         self._came = 0.0
         """When the last delivery came."""
         self._looked = (0.0, 0.0)
+        self._apart: Counter[_Place] = Counter()
+        """What the deliveries in tasks speak of."""
         self._unsettled = 0
         self._settled = asyncio.Event()
 
@@ -210,14 +216,28 @@ class Inbox:
         """Most deliveries need nothing but a judgement: that is done here; a task is for those that must wait."""
         self._unsettled += 1
         try:
-            commit = self._at_once(one)
+            places = self._places(one)
+            commit = None if self._is_behind(places) else self._at_once(one)
         except Exception as error:  # noqa: BLE001 - it stays recorded, and is tried again rather than lost
             self._end(one, error)
             return
         if commit is None:
-            tasks.create_task(self._route_apart(one))
+            self._apart.update(places)
+            tasks.create_task(self._route_apart(one, places))
         else:
             commit.add_done_callback(lambda commit: self._end(one, _failure(commit)))
+
+    def _places(self, one: _Waiting) -> set[_Place]:
+        """The repositories it speaks of: what comes later for one of them must not overtake it."""
+        name, connection = one.delivery.connection, self._connection(one.delivery.connection)
+        if connection is None or not isinstance(one.reading, Parsed):
+            return {(name, None)}
+        paths = {repository.path for event in one.reading.events if (repository := getattr(event, "repository", None))}
+        return {(name, path) for path in paths} or {(name, None)}
+
+    def _is_behind(self, places: set[_Place]) -> bool:
+        """Whether one that waits in a task may be of the same repository: of those not read yet nobody knows."""
+        return any(place in self._apart or (place[0], None) in self._apart for place in places)
 
     def _at_once(self, one: _Waiting) -> asyncio.Future[tuple[Admitted, ...]] | None:
         connection = self._connection(one.delivery.connection)
@@ -231,13 +251,14 @@ class Inbox:
             return None
         return self._flow.admit_at_once(facts, settled=Settled(id=one.delivery.id, state="routed", at=self._now()))
 
-    async def _route_apart(self, one: _Waiting) -> None:
+    async def _route_apart(self, one: _Waiting, places: set[_Place]) -> None:
         failure = None
         try:
             await self._route(one)
         except Exception as error:  # noqa: BLE001 - it stays recorded, and is tried again rather than lost
             failure = error
         finally:
+            self._apart -= Counter(places)  # in place, and without those that nobody waits for any more
             self._end(one, failure)
 
     def _end(self, one: _Waiting, error: BaseException | None) -> None:
