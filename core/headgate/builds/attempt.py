@@ -7,7 +7,6 @@ An attempt ends by itself, or is stopped: by its timeout, because somebody cance
 from __future__ import annotations
 
 import asyncio
-import time
 from collections.abc import Callable, Sequence
 from typing import Any, Literal
 
@@ -22,12 +21,11 @@ from headgate.builds.lease import Lease
 from headgate.builds.log_writer import LogWriter
 from headgate.builds.processes import GRACE, Lapsed
 from headgate.builds.queue import Assigned
+from headgate.builds.renewal import keep_lease
 from headgate.builds.stop import Stop, StopKind
 from headgate.builds.workspace import CheckedOut, Folder
 from headgate.plugins.guard import Guard
 from headgate.routing.planning import password_binding
-from headgate.storage import builds
-from headgate.storage.errors import Busy, StorageFull
 from headgate.telemetry.disks import is_full
 from headgate.telemetry.logs import log_context
 
@@ -85,7 +83,9 @@ class Attempt:
             await self._run_with_lease()
 
     async def _run_with_lease(self) -> None:
-        keeper = asyncio.create_task(self._keep_lease(), name=f"lease of {self.build.id}")
+        keeper = asyncio.create_task(
+            keep_lease(self._lease, self.claimed, self._with, stop=self.stop), name=f"lease of {self.build.id}"
+        )
         try:
             await self._run()
         finally:
@@ -307,37 +307,6 @@ class Attempt:
         isolation = self._bench.isolation if self._bench else None
         if not await self._with.queue.progress(self.claimed, steps=tuple(self._known.values()), isolation=isolation):
             raise _Fenced("the lease was lost")
-
-    async def _keep_lease(self) -> None:
-        """Renew it three times a lease; a build whose lease cannot be kept is ended before another may have it."""
-        try:
-            await self._renew_for_ever()
-        except Exception as error:  # noqa: BLE001 - whatever it is: without a lease the build must not go on
-            self.stop("fenced", f"the lease could not be renewed: {error!r}")
-
-    async def _renew_for_ever(self) -> None:
-        lease = self._with.lease
-        while True:
-            await asyncio.sleep(lease / 3)
-            asked = time.monotonic()
-            try:
-                # A disk that does not answer is no better than one that is full.
-                async with asyncio.timeout(max(self._lease.until - asked, lease / 3) - lease / 6):
-                    answer = await self._with.queue.renew(self.claimed, lease)
-            except (Busy, StorageFull, TimeoutError) as error:
-                if time.monotonic() > self._lease.until - lease / 3:
-                    self.stop("fenced", f"the lease could not be renewed: {str(error) or 'the disk does not answer'}")
-                continue
-            if answer == "fenced":
-                self._lease.lost()
-                self.stop("fenced", "the lease was lost")
-                return
-            self._lease.renewed(asked=asked)
-            if answer == "cancel":
-                # Whoever asked left the reason in the build.
-                async with self._with.database.reading() as connection:
-                    build = await builds.get(connection, self.build.id)
-                self.stop("cancelled", build.reason if build else "cancelled")
 
     # After it was stopped.
 
