@@ -240,6 +240,42 @@ async def test_what_is_read_already_and_what_is_not_keep_their_order(running, pr
     assert [build.sha for build in sorted(found, key=lambda build: build.number)] == heads
 
 
+@pytest.mark.parametrize("page", [2, 256])
+async def test_who_comes_during_a_look_at_the_database_does_not_overtake_what_is_there(  # noqa: PLR0917 - fixtures
+    running, provider, database, world, monkeypatch, page
+):
+    world.use(make_job("web"))
+    heads = [f"{number + 1:040x}" for number in range(6)]
+    new = []
+    for number, (before, after) in enumerate(pairwise([None, *heads])):
+        body = str(number).encode()
+        provider.readings[body] = api.Parsed(events=(push(before, after),))
+        new.append(new_delivery(body))
+    *earlier, last = new
+    for one in earlier:
+        await database.writer.add(deliveries.record, one)
+    looks = 0
+
+    async def pending(connection, **more):
+        nonlocal looks
+        found = await look(connection, **more)
+        looks += 1
+        if looks == 1:
+            await database.writer.add(deliveries.record, last)
+            inbox.received(last, provider.readings[last.delivery.body])
+        return found
+
+    look = deliveries.pending
+    monkeypatch.setattr(deliveries, "pending", pending)
+    monkeypatch.setattr(inbox_module, "PAGE", page)
+    async with running() as inbox:
+        for one in new:
+            await settled(database, one.delivery.id)
+    async with database.reading() as connection:
+        found = (await builds.page(connection, limit=200)).items
+    assert [build.sha for build in sorted(found, key=lambda build: build.number)] == heads
+
+
 async def test_a_fault_below_leaves_the_delivery_recorded_and_tries_again(
     running, provider, database, world, monkeypatch
 ):

@@ -192,11 +192,19 @@ class Inbox:
         self._shut = {name: until for name, until in self._shut.items() if until > now}
         async with self._database.reading() as connection:
             found = await deliveries.pending(connection, limit=PAGE, start=start, without=tuple(self._shut))
+        newcomers = [self._next() for _ in range(len(self._waiting))]  # while we looked: what was found came first
+        self._known.difference_update(one.delivery.id for one in newcomers)
+        more = len(found) == PAGE
+        if more:
+            self._leave(found[-1].delivery.id + "~")  # the first id after it: all have the same length
         # A provider that is tried again is tried with what it has not broken on.
         for record in sorted(found, key=lambda record: self._broke.get(record.delivery.id, 0)):
             self._wait_for_turn(_of_record(record))
-        if len(found) == PAGE:
-            self._leave(found[-1].delivery.id + "~")  # the first id after it: all have the same length
+        for one in newcomers:
+            if more:
+                self._leave(one.delivery.id)
+            else:
+                self._wait_for_turn(one)
 
     def _leave(self, start: str) -> None:
         self._left = start if self._left is None else min(start, self._left)
