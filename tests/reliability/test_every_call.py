@@ -134,10 +134,9 @@ class Lives:
 
         Which thread of a pool does what is chance: in a second life it may be any but the first.
         """
-        alive = threads(self._pid)
         at = f"inject={point.call}:signal=SIGKILL:when={point.number}"
-        for those in (alive[point.thread : point.thread + 1], alive[1:]):
-            if those:
+        for which in (slice(point.thread, point.thread + 1), slice(1, None)):
+            if those := threads(self._pid)[which]:
                 with Strace(those, Path("/dev/null"), "-e", f"trace={point.call}", "-e", at):
                     if not await self.live():
                         return True
@@ -150,7 +149,10 @@ class Lives:
         """
         body, headers, sha = self._push()
         answered = await self._post(body, headers, sha)
-        await until(lambda: not self._alive or self._over(sha), "the end of a life")
+        try:
+            await until(lambda: not self._alive or self._over(sha), "the end of a life")
+        except AssertionError as stuck:
+            raise AssertionError(f"{stuck}: answered {answered}; {self._standing(sha)}") from None
         if self._alive:
             return True
         await self.headgate.start()
@@ -187,6 +189,17 @@ class Lives:
                     self.acknowledged[(await answer.json())["delivery"]] = sha
                     return True
         return False
+
+    def _standing(self, sha: str) -> dict[str, object]:
+        """How far the life of `sha` came, for whoever wonders why it does not end."""
+        question = {
+            "builds": "select sha = ?, state, outcome, count(*) from builds group by 1, 2, 3",
+            "deliveries": "select ? is null, state, reason, count(*) from deliveries group by 2, 3",
+            "news": "select ? is null, state, count(*) from notifications group by 2",
+        }
+        found = {what: rows(self.headgate.folder, sql, sha) for what, sql in question.items()}
+        workspaces = [one.name for one in (self.headgate.folder / "data").glob("workspaces/*")]
+        return found | {"workspaces": workspaces, "log": self.headgate.output.read_text().splitlines()[-20:]}
 
     def _over(self, sha: str) -> bool:
         """Built, told, and cleared away."""

@@ -35,13 +35,16 @@ class Strace:
         """`process`: its id, or those of threads."""
         whom = ["-f", "-p", str(process)] if isinstance(process, int) else [f"--attach={one}" for one in process]
         self._argv = ["strace", "-o", str(output), *options, *whom]
+        self._answers = 1 if isinstance(process, int) else len(process)
         self._process: subprocess.Popen[bytes] | None = None
 
     def __enter__(self) -> Self:
         self._process = subprocess.Popen(self._argv, stdin=subprocess.DEVNULL, stderr=subprocess.PIPE)
         assert self._process.stderr is not None
-        said = self._process.stderr.readline()  # said once every thread is attached
-        assert b"attached" in said, said + self._process.stderr.read()
+        # One line for each it was to attach to, said when that is done. A thread may have ended meanwhile.
+        said = [self._process.stderr.readline() for _ in range(self._answers)]
+        for line in said:
+            assert b"attached" in line or b"No such process" in line, said
         return self
 
     def __exit__(
