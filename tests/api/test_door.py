@@ -125,7 +125,7 @@ def test_the_reference_names_each_capability_and_each_contract():
     for word, protocol in api.CAPABILITIES.items():
         assert f"| `{word}` | `{protocol.__name__}` |" in REFERENCE
     contracts = [name for name in headgate.api.testing.__all__ if name.endswith("Contract") and name != "RuleContract"]
-    assert len(contracts) == 6
+    assert len(contracts) == 7
     for name in contracts:
         assert f"`{name}`" in REFERENCE
 

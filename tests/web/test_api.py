@@ -248,8 +248,10 @@ async def test_plugins_providers_and_connections_say_what_is_there_and_what_is_n
     (plugin,) = (await json_of(server.get("/api/v1/plugins")))["items"]
     assert (plugin["name"], plugin["status"], plugin["reason"]) == ("gone", "broken", "no")
     (provider,) = (await json_of(server.get("/api/v1/providers")))["items"]
-    assert provider["name"] == "github"
-    assert {"clone", "status"} <= set(provider["capabilities"])
+    assert (provider["type"], provider["name"], provider["status"]) == ("github", "GitHub", "stable")
+    assert provider["description"]
+    assert "token" in provider["credential_types"]
+    assert {"clone", "status"} <= set(provider["features"])
     acme, mad, shut = (await json_of(server.get("/api/v1/connections")))["items"]
     assert acme["webhook_url"] == "https://ci.example.org/webhooks/acme"
     assert "clone" in acme["capabilities"]

@@ -21,17 +21,23 @@ REFERENCE_SCHEMA = {
 }
 """The JSON Schema of a secret's reference, for a kind's own schema."""
 
-CredentialType: TypeAlias = Literal["text", "token", "user_password", "ssh_key"]
+CredentialType: TypeAlias = Literal[
+    "text", "token", "user_password", "ssh_key", "github_app", "oauth", "service_principal", "aws_key"
+]
 
 FIELDS: Mapping[CredentialType, tuple[str, ...]] = {
     "text": ("text",),
     "token": ("token",),
     "user_password": ("username", "password"),
     "ssh_key": ("private_key", "known_hosts"),
+    "github_app": ("app_id", "private_key"),
+    "oauth": ("client_id", "client_secret", "refresh_token"),
+    "service_principal": ("tenant_id", "client_id", "client_secret"),
+    "aws_key": ("access_key_id", "secret_access_key"),
 }
 """The fields each type must have."""
 
-PUBLIC_FIELDS = frozenset({"username", "known_hosts"})
+PUBLIC_FIELDS = frozenset({"username", "known_hosts", "app_id", "client_id", "tenant_id", "access_key_id"})
 """Fields that may be shown: everything else is masked wherever it turns up."""
 
 
@@ -75,7 +81,7 @@ class Credential(msgspec.Struct, frozen=True, kw_only=True):
     version: int = 1
 
     def text(self) -> Secret:
-        """The one secret of a `text` or `token` credential, the password or private key of the others."""
+        """The one secret of a `text` or `token` credential, what proves the others: password, private key, refresh token."""
         return self.fields[_PRINCIPAL_FIELD[self.type]]
 
     def secrets(self) -> tuple[Secret, ...]:
@@ -97,6 +103,10 @@ _PRINCIPAL_FIELD: Mapping[str, str] = {
     "token": "token",
     "user_password": "password",
     "ssh_key": "private_key",
+    "github_app": "private_key",
+    "oauth": "refresh_token",
+    "service_principal": "client_secret",
+    "aws_key": "secret_access_key",
 }
 
 

@@ -9,7 +9,7 @@ from __future__ import annotations
 from collections.abc import Awaitable, Callable, Mapping
 from contextlib import AbstractAsyncContextManager
 from dataclasses import dataclass, field
-from typing import Any, Generic, TypeAlias, TypeVar
+from typing import Any, Generic, Literal, TypeAlias, TypeVar
 
 from headgate.api.conditions import Condition
 from headgate.api.credentials import CredentialStore, CredentialType
@@ -43,6 +43,7 @@ class ProviderKind:
     repository has one key; pure, raises `ValueError` with what is wrong. `read` parses offline, without a
     connection, for `headgate parse`. `provides` is the class `open` yields: its protocols are its capabilities.
     `event_header` is the (lower-case) header that names a delivery's event, for metrics; `None`: there is none.
+    `title` is the product as people write it (`GitHub`), `status` whether its behaviour may still change.
     """
 
     name: str
@@ -54,6 +55,8 @@ class ProviderKind:
     read: Callable[[Delivery], Reading]
     event_header: str | None = None
     credential_types: tuple[CredentialType, ...] = ()
+    title: str = ""
+    status: Literal["stable", "experimental"] = "stable"
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

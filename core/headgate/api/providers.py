@@ -1,4 +1,4 @@
-"""What the code for one kind of Git hosting can do: two things it must, and small capabilities it may have.
+"""What the code for one kind of Git hosting must do, and what a build needs of it; `capabilities` has the rest.
 
 The host asks `isinstance(provider, Capability)`; nobody raises "not supported". All methods are called on one
 event loop, possibly concurrently. URLs come from the connection's configuration, never from a payload.
@@ -6,6 +6,7 @@ event loop, possibly concurrently. URLs come from the connection's configuration
 
 from __future__ import annotations
 
+from datetime import datetime
 from typing import Literal, Protocol, TypeAlias, runtime_checkable
 
 import msgspec
@@ -75,11 +76,16 @@ class KnowsChangedPaths(Protocol):
 
 
 class ConnectionReport(msgspec.Struct, frozen=True, kw_only=True):
-    """What a connection's credential is and may do. `missing` names permissions that its features need."""
+    """What a connection's credential is and may do. `missing` names permissions that its features need.
+
+    `scopes` and `permissions` are in the host's own words; a host that tells neither leaves them empty.
+    """
 
     user: str | None = None
     scopes: tuple[str, ...] = ()
+    permissions: tuple[str, ...] = ()
     missing: tuple[str, ...] = ()
+    expires_at: datetime | None = None
     message: str = ""
 
 
@@ -89,12 +95,3 @@ class TestsConnection(Protocol):
 
     async def test_connection(self) -> ConnectionReport:
         """One cheap authenticated request. Raises `ProviderError` or `CredentialError`."""
-
-
-CAPABILITIES: dict[str, type] = {
-    "changed_paths": KnowsChangedPaths,
-    "clone": ClonesSource,
-    "status": ReportsStatus,
-    "test": TestsConnection,
-}
-"""Every capability under the word that tables, the API and messages use for it."""

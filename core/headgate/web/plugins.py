@@ -74,10 +74,12 @@ def installed_routes(
             ProviderList(
                 items=tuple(
                     ProviderShape(
-                        name=kind.name,
-                        summary=kind.summary,
-                        capabilities=_of_class(kind.provides),
+                        type=kind.name,
+                        name=kind.title or kind.name,
+                        description=kind.summary,
                         credential_types=kind.credential_types,
+                        features=_of_class(kind.provides),
+                        status=kind.status,
                     )
                     for _, kind in sorted(providers.items())
                 )

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from datetime import datetime
-from typing import Annotated
+from typing import Annotated, Literal
 
 import msgspec
 
@@ -152,12 +152,14 @@ class ConnectionPage(msgspec.Struct, frozen=True, kw_only=True):
 
 
 class ProviderShape(msgspec.Struct, frozen=True, kw_only=True):
-    """A kind of Git hosting that can be configured."""
+    """A kind of Git hosting that can be configured. `type` is what a connection says under `provider`."""
 
+    type: str
     name: str
-    summary: str
-    capabilities: tuple[str, ...]
+    description: str
     credential_types: tuple[str, ...]
+    features: tuple[str, ...]
+    status: Literal["stable", "experimental"]
 
 
 class ProviderList(msgspec.Struct, frozen=True, kw_only=True):

@@ -10,7 +10,7 @@ from __future__ import annotations
 from collections.abc import Iterable
 
 from headgate import api
-from headgate_plugins.github.connection import ACCEPT_UNSIGNED, GitHub, open_connection
+from headgate_plugins.github.connection import GitHub, open_connection
 from headgate_plugins.github.names import normalise
 from headgate_plugins.github.webhooks import read
 
@@ -23,27 +23,18 @@ SCHEMA = {
         "base_url": {
             "type": "string",
             "default": "https://github.com",
-            "pattern": r"^(https://[^/@?#\s]+|http://(localhost|127\.0\.0\.1|\[::1\])(:[0-9]+)?)(/[^@?#\s]*)?$",
+            "pattern": api.BASE_URL_PATTERN,
             "description": "Where people open it. Enterprise Server: its own address; the API is under /api/v3.",
         },
-        "webhook_secrets": {
-            "type": "array",
-            "items": api.REFERENCE_SCHEMA,
-            "minItems": 1,
-            "maxItems": 4,
-            "description": "The secrets webhooks may be signed with: one, or the new and the old one while you rotate.",
-        },
-        "accept_unsigned": {
-            "const": ACCEPT_UNSIGNED,
-            "description": "Instead of secrets: takes every webhook, whoever sent it.",
-        },
+        "webhook_secrets": api.WEBHOOK_SECRETS_SCHEMA,
+        "accept_unsigned": api.ACCEPT_UNSIGNED_SCHEMA,
         "credential": {
             **api.REFERENCE_SCHEMA,
             "description": "A token or user_password, to clone and to report statuses. Bind it to the hosts it goes "
             "to: github.com and api.github.com; for Enterprise Server its own host.",
         },
     },
-    "oneOf": [{"required": ["webhook_secrets"]}, {"required": ["accept_unsigned"]}],
+    "oneOf": api.SEALED_OR_OPEN,
 }
 
 
@@ -52,6 +43,7 @@ def headgate_providers() -> Iterable[api.ProviderKind]:
     """One kind serves the cloud and Enterprise Server: only the base URL differs."""
     yield api.ProviderKind(
         name="github",
+        title="GitHub",
         summary="GitHub.com and GitHub Enterprise Server",
         schema=SCHEMA,
         open=open_connection,

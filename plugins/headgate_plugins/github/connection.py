@@ -18,14 +18,8 @@ from headgate_plugins.github.client import open_client
 from headgate_plugins.github.names import normalise
 from headgate_plugins.github.webhooks import read
 
-ACCEPT_UNSIGNED = "yes, anyone may start builds"
-"""What an admin has to write to open the door."""
-
 LONGEST_DESCRIPTION = 140
 """Characters. https://docs.github.com/en/rest/commits/statuses"""
-
-LONGEST_KEY = 128
-"""Characters; a GUID has 36."""
 
 # https://docs.github.com/en/rest/commits/statuses#create-a-commit-status
 STATUS_STATES: Mapping[api.StatusState, str] = {
@@ -44,12 +38,7 @@ STATUS_SCOPES = frozenset({"repo", "repo:status"})
 @asynccontextmanager
 async def open_connection(options: Mapping[str, Any], host: api.Host) -> AsyncIterator[GitHub]:
     """A connection whose `options` fit the schema. Raises `CredentialError` when a webhook secret cannot be had."""
-    secrets = []
-    for reference in options.get("webhook_secrets", ()):
-        secret = (await host.secret(reference)).text()
-        if not secret.reveal():
-            raise api.CredentialError(f"the webhook secret {reference} is empty")
-        secrets.append(secret)
+    secrets = await api.webhook_secrets(options, host)
     reference, configured = options.get("credential"), "base_url" in options
     site = BaseUrl.read(options.get("base_url", "https://github.com"), configured=configured)
     yield GitHub(
@@ -58,7 +47,7 @@ async def open_connection(options: Mapping[str, Any], host: api.Host) -> AsyncIt
         clones=StoredCredential(host, reference, site),
         has_credential=reference is not None,
         secrets=secrets,
-        accept_unsigned=options.get("accept_unsigned") == ACCEPT_UNSIGNED,
+        accept_unsigned=options.get("accept_unsigned") == api.ACCEPT_UNSIGNED,
     )
 
 
@@ -99,7 +88,7 @@ class GitHub:
         if self._secrets or not self._accept_unsigned:
             signature = delivery.header("x-hub-signature-256")
             secret = api.check_hmac_sha256(delivery.body, signature, self._secrets, prefix="sha256=")
-        return api.Seal(key=_key(delivery), secret=secret)
+        return api.Seal(key=api.delivery_key(delivery, "x-github-delivery"), secret=secret)
 
     def parse(self, delivery: api.Delivery) -> api.Reading:
         """What it says; needs nothing of the connection."""
@@ -137,14 +126,6 @@ class GitHub:
         expires = answer.headers.get("github-authentication-token-expiration")
         message = f"the token expires {expires}" if expires else ""
         return api.ConnectionReport(user=answer.read(_User).login, scopes=scopes, missing=missing, message=message)
-
-
-def _key(delivery: api.Delivery) -> str | None:
-    """GitHub's own id, a GUID; the same when it is redelivered, by hand or by API."""
-    key = delivery.header("x-github-delivery") or None
-    if key is not None and not (key.isascii() and key.isprintable() and len(key) <= LONGEST_KEY):
-        raise api.Unauthenticated("the header X-GitHub-Delivery has another form")
-    return key
 
 
 def _path(repository: str) -> str:

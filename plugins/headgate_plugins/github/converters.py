@@ -5,25 +5,22 @@ A converter raises `ValueError` for a payload that fits its shape and yet cannot
 
 from __future__ import annotations
 
-import re
 from typing import Literal
 
 from headgate import api
 from headgate_plugins.github import shapes
-from headgate_plugins.github.names import host_of, normalise
+from headgate_plugins.github.names import normalise
 
 MOST_COMMITS = 2048
 """GitHub lists no more. https://docs.github.com/en/webhooks/webhook-events-and-payloads#push"""
 
 DEFAULT_HOST = "github.com"
 
-_SHA = re.compile(r"[0-9a-fA-F]{40}|[0-9a-fA-F]{64}")
-
 
 def push(payload: shapes.PushPayload) -> api.Reading:
     """A branch is a `Push`, a tag a `Tag`. https://docs.github.com/en/webhooks/webhook-events-and-payloads#push"""
-    before = None if payload.created else api.sha_or_none(_sha(payload.before))
-    after = None if payload.deleted else api.sha_or_none(_sha(payload.after))
+    before = None if payload.created else api.full_sha_or_none(payload.before)
+    after = None if payload.deleted else api.full_sha_or_none(payload.after)
     if before is None and after is None:
         raise ValueError("neither `before` nor `after` is a commit")
     repository = _repository(payload.repository)
@@ -133,7 +130,7 @@ def review(payload: shapes.ReviewPayload) -> api.Reading:
                 body=payload.review.body,
                 author=_login(payload.review.user),
                 change=payload.pull_request.number,
-                sha=_sha_or_none(payload.review.commit_id),
+                sha=api.full_sha_or_none(payload.review.commit_id),
                 actor=_actor(payload.sender),
                 url=payload.review.html_url,
             )
@@ -190,7 +187,7 @@ def _comment(
             body=payload.comment.body,
             author=_login(payload.comment.user),
             change=change,
-            sha=_sha_or_none(payload.comment.commit_id),
+            sha=api.full_sha_or_none(payload.comment.commit_id),
             actor=_actor(payload.sender),
             url=payload.comment.html_url,
         )
@@ -247,7 +244,7 @@ def status(payload: shapes.StatusPayload) -> api.Reading:
     return _parsed(
         api.CiStatus(
             repository=_repository(payload.repository),
-            sha=_sha(payload.sha),
+            sha=api.full_sha(payload.sha),
             context=payload.context,
             state=state,
             branches=tuple(branch.name for branch in payload.branches or ()),
@@ -291,7 +288,7 @@ def _checked(
     return _parsed(
         api.CiStatus(
             repository=_repository(payload.repository),
-            sha=_sha(check.head_sha),
+            sha=api.full_sha(check.head_sha),
             context=context,
             state=state,
             branches=(branch,) if branch else (),
@@ -311,8 +308,8 @@ def _change(
         number=change.number,
         action=action,
         title=change.title,
-        source=api.ChangeSource(repository=source, branch=change.head.ref, sha=_sha(change.head.sha)),
-        target=api.ChangeTarget(branch=change.base.ref, sha=_sha(change.base.sha)),
+        source=api.ChangeSource(repository=source, branch=change.head.ref, sha=api.full_sha(change.head.sha)),
+        target=api.ChangeTarget(branch=change.base.ref, sha=api.full_sha(change.base.sha)),
         author=_login(change.user),
         actor=_actor(sender),
         url=change.html_url,
@@ -328,7 +325,7 @@ def _commit(commit: shapes.PushedCommit) -> api.Commit:
     author = commit.author or shapes.Author()
     lists = (commit.added, commit.modified, commit.removed)
     return api.Commit(
-        id=_sha(commit.id),
+        id=api.full_sha(commit.id),
         message=commit.message or "",
         author=api.Person(name=author.name or "", email=author.email or ""),
         url=commit.url,
@@ -340,7 +337,7 @@ def _repository(repo: shapes.Repo) -> api.Repository:
     owner = repo.owner or shapes.Owner()
     path = repo.full_name or f"{owner.login or owner.name or ''}/{repo.name or ''}"
     normalise(path)
-    return api.Repository(host=host_of(repo.html_url) if repo.html_url else DEFAULT_HOST, path=path)
+    return api.Repository(host=api.host_of(repo.html_url) if repo.html_url else DEFAULT_HOST, path=path)
 
 
 def _login(user: shapes.User | None) -> str:
@@ -350,16 +347,6 @@ def _login(user: shapes.User | None) -> str:
 
 def _actor(user: shapes.User | None) -> str | None:
     return user.login if user else None
-
-
-def _sha(text: str) -> str:
-    if not _SHA.fullmatch(text):
-        raise ValueError(f"{text[:80]!r} is no full commit id")
-    return text.lower()
-
-
-def _sha_or_none(text: str | None) -> str | None:
-    return _sha(text) if text else None
 
 
 def _parsed(*events: api.Event) -> api.Parsed:

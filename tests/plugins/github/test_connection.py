@@ -13,9 +13,9 @@ from aiohttp import ClientSession, web
 from aiohttp.test_utils import TestServer
 
 from headgate import api
+from headgate.api import ACCEPT_UNSIGNED
 from headgate.api.testing import NOW, ContractHost, ProviderContract
 from headgate_plugins import github
-from headgate_plugins.github.connection import ACCEPT_UNSIGNED
 
 KIND = next(iter(github.headgate_providers()))
 PUSH = Path(__file__).parent.joinpath("payloads", "push--moved.json").read_bytes()

@@ -15,6 +15,7 @@ A protection is only shown by what it keeps out, so most of these tests spoil a 
 
 from __future__ import annotations
 
+from headgate.api.testing.calls import TOKEN, Answer, Asked, CallsContract, GitHost, calling
 from headgate.api.testing.executors import ExecutorContract, PlainBench
 from headgate.api.testing.kit import (
     NOW,
@@ -35,15 +36,21 @@ from headgate.api.testing.stores import CredentialStoreContract
 
 __all__ = [
     "NOW",
+    "TOKEN",
+    "Answer",
+    "Asked",
+    "CallsContract",
     "ConditionContract",
     "ContractHost",
     "CredentialStoreContract",
     "ExecutorContract",
+    "GitHost",
     "NotifierContract",
     "PlainBench",
     "ProviderContract",
     "RuleContract",
     "TriggerContract",
+    "calling",
     "check_event",
     "check_schema",
     "mutated",
