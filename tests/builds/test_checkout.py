@@ -32,6 +32,9 @@ class OneRepository:
             raise api.NotFound(f"{repository} has no {wanted}")
         return wanted, found.heads[wanted]
 
+    async def full_sha(self, connection, repository, sha):
+        return await self._mirrors.expand(await self._mirrors.fetch(self._source), sha)
+
     async def check_out(self, connection, repository, path, *, sha, ref, checkout):
         mirror = await self._mirrors.fetch(self._source, sha=sha)
         await make_workspace(self._mirrors, mirror, path, sha=sha, ref=ref, checkout=checkout, source=self._source)
@@ -91,3 +94,23 @@ async def test_what_git_cannot_do_is_errored_with_a_sentence_and_tried_again(des
     assert (build.outcome, build.attempt) == (api.Outcome.ERRORED, 2)
     assert "f" * 40 in build.reason
     assert desk.said(build_id) == []
+
+
+async def test_a_build_of_an_abbreviated_commit_finds_the_whole_one(desk, hosted):
+    """Some hosts abbreviate the heads of change requests; what the build says and remembers is full."""
+    _, bare, sha = hosted
+    commit_to(bare, {"README": "newer\n"}, "Second")
+    build_id = await desk.plan('cat README; echo "$GIT_COMMIT"', checkout=api.Checkout(), sha=sha[:12])
+    async with desk.at_work():
+        build = await desk.until(build_id)
+    assert (build.outcome, build.sha) == (api.Outcome.SUCCEEDED, sha)
+    assert desk.said(build_id) == ["hi", sha]
+
+
+async def test_an_abbreviated_commit_that_is_not_there_errs_with_the_reason(desk, hosted):
+    """The head of a fork, say, which the target's branches do not have."""
+    build_id = await desk.plan("true", checkout=api.Checkout(), sha="0123456789ab")
+    async with desk.at_work():
+        build = await desk.until(build_id)
+    assert build.outcome == api.Outcome.ERRORED
+    assert "0123456789ab" in build.reason

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import os
+from collections import Counter
 from datetime import timedelta
 
 import msgspec
@@ -291,3 +292,42 @@ async def test_a_folder_below_a_local_root_is_mirrored(tmp_path):
     mirrors = Mirrors(git, tmp_path / "mirrors")
     mirror = await mirrors.fetch(api.CloneSource(url=str(bare)), sha=sha)
     assert await mirrors.has(mirror, sha)
+
+
+async def test_the_first_digits_of_a_commit_lead_to_it(server, mirrors, source):
+    bare = server.create("app")
+    sha = commit_to(bare, {"a": "1\n"}, "One")
+    mirror = await mirrors.fetch(source(server, "app"))
+    assert await mirrors.expand(mirror, sha[:12]) == sha
+    with pytest.raises(api.NotFound, match="no commit starting with"):
+        await mirrors.expand(mirror, "0123456789ab")
+
+
+async def test_a_branch_that_is_called_like_a_commit_is_not_meant(server, mirrors, source):
+    """`git rev-parse` alone would take the branch."""
+    bare = server.create("app")
+    sha = commit_to(bare, {"a": "1\n"}, "One")
+    other = commit_to(bare, {"a": "2\n"}, "Two")
+    run(bare, "branch", sha[:12], other)
+    mirror = await mirrors.fetch(source(server, "app"))
+    assert await mirrors.expand(mirror, sha[:12]) == sha
+    assert run(mirror.path, "rev-parse", sha[:12]).strip() == other
+
+
+@pytest.mark.parametrize("short", ["", "abc", "ABCDEF012345", "--all", "HEAD", "main", "a1" * 32])
+async def test_what_is_no_abbreviation_reaches_no_git(server, mirrors, source, short):
+    commit_to(server.create("app"), {"a": "1\n"}, "One")
+    mirror = await mirrors.fetch(source(server, "app"))
+    with pytest.raises(api.Refused):
+        await mirrors.expand(mirror, short)
+
+
+async def test_digits_that_fit_several_objects_are_a_conflict(server, mirrors, source, monkeypatch):
+    """Seven digits shared by two objects take 20,000 objects, four take 300: the rule about length is lowered."""
+    commit_to(server.create("app"), {f"{number}": f"{number}\n" for number in range(1500)}, "Many")
+    mirror = await mirrors.fetch(source(server, "app"))
+    ids = run(mirror.path, "rev-list", "--all", "--objects", "--no-object-names").split()
+    shared = next(start for start, count in Counter(one[:4] for one in ids).items() if count > 1)
+    monkeypatch.setattr(module, "check_short_sha", lambda short: short)
+    with pytest.raises(api.Conflict, match="objects whose ids start with"):
+        await mirrors.expand(mirror, shared)

@@ -129,6 +129,13 @@ class Sources:
             raise NotFound(f"{repository} has no {ref or 'default branch'}")
         return wanted, answer.heads[wanted]
 
+    async def full_sha(self, connection: str, repository: str, sha: str) -> str:
+        """The full id behind the first digits of one."""
+        source = await self.clone_source(connection, repository)
+        async with self._timed("fetch"):
+            mirror = await self._mirrors.fetch(source, owner=connection)
+        return await self._mirrors.expand(mirror, sha)
+
     async def check_out(
         self, connection: str, repository: str, path: Path, *, sha: str, ref: str | None, checkout: Checkout
     ) -> CheckedOut:

@@ -23,7 +23,7 @@ from headgate.builds.processes import GRACE, Lapsed
 from headgate.builds.queue import Assigned
 from headgate.builds.renewal import keep_lease
 from headgate.builds.stop import Stop, StopKind
-from headgate.builds.workspace import CheckedOut, Folder
+from headgate.builds.workspace import FULL_SHA, CheckedOut, Folder
 from headgate.plugins.guard import Guard
 from headgate.routing.planning import password_binding
 from headgate.telemetry.disks import is_full
@@ -286,13 +286,15 @@ class Attempt:
 
     async def _check_out(self, checkout: api.Checkout, log: LogWriter) -> CheckedOut:
         build, sources = self.build, self._with.sources
-        if build.sha is None:
-            ref, sha = await sources.resolve(build.connection, build.repository.path, build.ref)
+        ref, sha = build.ref, build.sha
+        if sha is None:
+            ref, sha = await sources.resolve(build.connection, build.repository.path, ref)
+        elif len(sha) < FULL_SHA:  # a host that abbreviates the heads of change requests
+            sha = await sources.full_sha(build.connection, build.repository.path, sha)
+        if sha != build.sha:
             if not await self._with.queue.progress(self.claimed, steps=(), sha=sha):
                 raise _Fenced("the lease was lost")
             self.build = msgspec.structs.replace(build, ref=ref, sha=sha)
-        else:
-            ref, sha = build.ref or "", build.sha
         log.say(f"checking out {sha} {f'({ref})' if ref else ''}".rstrip())
         return await sources.check_out(
             build.connection, build.repository.path, self._folder.work, sha=sha, ref=ref or None, checkout=checkout

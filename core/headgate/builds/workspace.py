@@ -17,6 +17,9 @@ import msgspec
 from headgate import api
 from headgate.builds.removal import remove
 
+FULL_SHA = 40
+"""Digits; an id with fewer is the start of one."""
+
 
 class CheckedOut(msgspec.Struct, frozen=True, kw_only=True):
     """What a checkout came from: the URL without credentials, and the commit."""
@@ -30,6 +33,9 @@ class Sources(Protocol):
 
     async def resolve(self, connection: str, repository: str, ref: str | None) -> tuple[str, str]:
         """The full ref and its sha now; of the default branch when `ref` is `None`."""
+
+    async def full_sha(self, connection: str, repository: str, sha: str) -> str:
+        """The full id behind the first digits of one; `Conflict` when they fit several."""
 
     async def check_out(
         self, connection: str, repository: str, path: Path, *, sha: str, ref: str | None, checkout: api.Checkout

@@ -22,7 +22,7 @@ import msgspec
 from headgate import api
 from headgate.git.command import Git, Growth, folder_size
 from headgate.git.failures import Damaged, failure
-from headgate.git.names import Location, check_ref, check_sha, shown
+from headgate.git.names import Location, check_ref, check_sha, check_short_sha, shown
 
 EVERYTHING = ("+refs/heads/*:refs/heads/*", "+refs/tags/*:refs/tags/*")
 """What a mirror holds when nobody asks for less."""
@@ -124,6 +124,20 @@ class Mirrors:
         except api.ProviderError:
             raise api.NotFound(f"{mirror.url} has no {ref}") from None
         return done.text
+
+    async def expand(self, mirror: Mirror, short: str) -> str:
+        """The full id of the one object of the mirror that starts with `short`; `NotFound` when there is none.
+
+        `Conflict` when there are several. A branch of that name is never meant. Fetches nothing.
+        """
+        start = check_short_sha(short)
+        done = await self.git.run([f"--git-dir={mirror.path}", "rev-parse", f"--disambiguate={start}"])
+        found = done.text.split()
+        if not found:
+            raise api.NotFound(f"{mirror.url} has no commit starting with {start} on its branches and tags")
+        if len(found) > 1:
+            raise api.Conflict(f"{mirror.url} has {len(found)} objects whose ids start with {start}")
+        return found[0]
 
     async def forget(self, mirror: Mirror) -> None:
         """Throw a (damaged) mirror away: the next fetch makes it anew."""

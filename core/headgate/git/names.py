@@ -33,6 +33,7 @@ _PATH = re.compile(r"(?:[A-Za-z0-9._~+=@:,/-]|%[0-9A-Fa-f]{2})+")
 _ENCODED_DANGER = re.compile(r"%(?:[01][0-9a-f]|7f|2e|2f|5c)", re.IGNORECASE)
 _REF_CHARACTERS = re.compile(r"[\x00-\x20\x7f~^:?*\[\\\ud800-\udfff]")
 _SHA = re.compile(r"[0-9a-f]{40}|[0-9a-f]{64}")
+_SHORT_SHA = re.compile(r"[0-9a-f]{7,63}")
 
 
 class Location(msgspec.Struct, frozen=True, kw_only=True):
@@ -234,4 +235,11 @@ def check_sha(sha: str) -> str:
     """The full lower-case object id itself (40 or 64 hex digits, not all zero), or `Refused`."""
     if not _SHA.fullmatch(sha) or sha in api.ZERO_SHAS:
         raise api.Refused(f"`{shown(sha)}` is no full commit id: 40 or 64 lower-case hex digits")
+    return sha
+
+
+def check_short_sha(sha: str) -> str:
+    """The first digits of an object id themselves (7 or more, lower-case hex), or `Refused`."""
+    if not _SHORT_SHA.fullmatch(sha):
+        raise api.Refused(f"`{shown(sha)}` is no abbreviated commit id: 7 or more lower-case hex digits")
     return sha
