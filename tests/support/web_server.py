@@ -102,12 +102,20 @@ def github_headers(body: bytes, *, event="push", delivery="72d3162e-cc78-11e3-81
     }
 
 
+async def json_of(request, status=200):
+    async with request as answer:
+        assert answer.status == status, await answer.text()
+        return await answer.json(content_type=None)
+
+
 class Mad:
     """A provider that breaks its contract."""
 
     def authenticate(self, delivery):
         if b"authenticate" in delivery.body:
             raise ZeroDivisionError(delivery.body)
+        if b"certificate" in delivery.body:
+            raise api.CannotCheckYet("the certificate 7 is being fetched", seconds=9)
         return api.Seal(key=None)
 
     def parse(self, delivery):

@@ -8,7 +8,7 @@ from datetime import UTC, datetime
 import msgspec
 import pytest
 import sqlalchemy as sa
-from web_server import JOB, SHA, github_headers, push_body
+from web_server import JOB, SHA, github_headers, json_of, push_body
 
 from headgate import api
 from headgate.storage import decisions, events, notifications
@@ -16,12 +16,6 @@ from headgate.storage.decisions import Decision
 from headgate.storage.events import EventRecord
 from headgate.storage.ids import new_id
 from headgate.storage.notifications import NewNotification
-
-
-async def json_of(request, status=200):
-    async with request as answer:
-        assert answer.status == status, await answer.text()
-        return await answer.json(content_type=None)
 
 
 async def deliver(server, number=1, *, event="push", body=None, **headers):

@@ -25,10 +25,13 @@ class Hook(msgspec.Struct, frozen=True, kw_only=True):
 
 
 class WantedHook(msgspec.Struct, frozen=True, kw_only=True):
-    """A webhook as the configuration needs it. `events`: empty for the provider's `hook_events()`, all it can read."""
+    """A webhook as the configuration needs it. `events`: empty for the provider's `hook_events()`, all it can read.
+
+    `secret`: `None` for the newest of the connection's own.
+    """
 
     url: str
-    secret: Secret
+    secret: Secret | None = None
     events: tuple[str, ...] = ()
 
 

@@ -1,24 +1,32 @@
-"""`headgate connections`."""
+"""`headgate connections`: what is configured, and what its Git host says when it is asked."""
 
 from __future__ import annotations
 
-from collections.abc import Mapping
-from typing import Any
+import sys
+from collections.abc import Iterator, Mapping, Sequence
+from typing import Annotated, Any, Final, Literal
 
 import typer
 
-from headgate.cli.client import client_of
+from headgate.cli.client import Client, client_of
+from headgate.cli.endings import Ending, ExitCode
 from headgate.cli.invocation import Invocation
-from headgate.cli.output import paint, plain, say, table, write_json
+from headgate.cli.output import note, paint, plain, say, table, write_json
 
-app = typer.Typer()
+app = typer.Typer(invoke_without_command=True)
 
-_ALL = 10_000
+_ALL: Final = 10_000
+_PAGE: Final = 100
+
+ConnectionArgument = Annotated[str, typer.Argument(metavar="CONNECTION", help="A connection's name.")]
+RepositoryArgument = Annotated[str, typer.Argument(metavar="REPOSITORY", help="As a job names it: acme/web.")]
 
 
-@app.command()
+@app.callback()
 def connections(context: typer.Context) -> None:
-    """List the configured connections and their webhook URLs."""
+    """List the configured connections, test them, and see what their hosts have."""
+    if context.invoked_subcommand is not None:
+        return
     call = Invocation.of(context)
     found = client_of(call).items("connections", limit=_ALL)
     if call.json:
@@ -32,6 +40,96 @@ def connections(context: typer.Context) -> None:
         say("no connections yet; add one under `connections:` in the configuration")
 
 
+@app.command("test")
+def try_credentials(
+    context: typer.Context,
+    names: Annotated[
+        list[str] | None, typer.Argument(metavar="CONNECTION...", help="Which; none: all that can be tested.")
+    ] = None,
+) -> None:
+    """Ask the host who the credential is and what it lacks.
+
+    Exits with 1 when a connection is not open, is refused, or lacks a permission.
+    """
+    call = Invocation.of(context)
+    client = client_of(call)
+    known = {one["name"]: one for one in client.items("connections", limit=_ALL)}
+    if unknown := [name for name in names or () if name not in known]:
+        raise Ending(f"there is no connection {unknown[0]}", code=ExitCode.INPUT, hint=f"there are {', '.join(known)}")
+    reports = [{"connection": name, **_tested(client, known[name])} for name in names or known]
+    if call.json:
+        write_json(reports)
+    else:
+        for report in reports:
+            _say_report(report)
+    if any("problem" in report or report.get("missing") for report in reports):
+        raise typer.Exit(ExitCode.NO)
+
+
+@app.command()
+def repos(
+    context: typer.Context,
+    connection: ConnectionArgument,
+    *,
+    owner: Annotated[str | None, typer.Option(metavar="NAME", help="Of this user, organisation or group.")] = None,
+    project: Annotated[str | None, typer.Option(metavar="NAME", help="Of this project within the owner.")] = None,
+    search: Annotated[str | None, typer.Option(metavar="TEXT", help="With this in the name.")] = None,
+    visibility: Annotated[Literal["public", "internal", "private"] | None, typer.Option(help="Only these.")] = None,
+    archived: Annotated[
+        bool | None, typer.Option("--archived/--active", help="Only archived ones, or only those in use.")
+    ] = None,
+    limit: Annotated[int, typer.Option(min=1, metavar="N", help="At most so many.")] = _ALL,
+) -> None:
+    """List the repositories that the connection's credential sees."""
+    call = Invocation.of(context)
+    query = {
+        "owner": owner,
+        "project": project,
+        "search": search,
+        "visibility": visibility,
+        "archived": None if archived is None else str(archived).lower(),
+    }
+    found = list(_listed(client_of(call), f"connections/{connection}/repositories", query, limit=limit))
+    if call.json:
+        write_json(found)
+    elif found:
+        table(("repository", "default branch", "visibility", "archived"), [_repository_row(one) for one in found])
+    else:
+        say("no repository fits, or the credential sees none")
+
+
+@app.command()
+def hooks(
+    context: typer.Context,
+    connection: ConnectionArgument,
+    repository: RepositoryArgument,
+    *,
+    put: Annotated[bool, typer.Option("--set", help="Make ours, or put it right with the newest secret.")] = False,
+    remove: Annotated[str | None, typer.Option(metavar="ID", help="Remove the one with this id.")] = None,
+) -> None:
+    """List a repository's webhooks and what is wrong with ours; make it, put it right or remove it.
+
+    Exits with 1 when ours is missing or wrong.
+    """
+    call = Invocation.of(context)
+    client, path = client_of(call), f"connections/{connection}/hooks"
+    if put and remove is not None:
+        raise Ending("--set and --remove do not go together", code=ExitCode.INPUT)
+    if remove is not None:
+        client.post(f"{path}/remove", {"repository": repository, "hook": remove})
+    if put:
+        done = client.post(path, {"repository": repository})
+        note(f"{done['did']} webhook {plain(done['hook']['id'])}")
+    page = client.get(path, {"repository": repository, "limit": _PAGE})
+    right = any(one["ours"] and not one["faults"] for one in page["items"])
+    if call.json:
+        write_json(page["items"])
+    else:
+        _say_hooks(page, right=right)
+    if not right and remove is None:
+        raise typer.Exit(ExitCode.NO)
+
+
 def _row(connection: Mapping[str, Any]) -> tuple[str, ...]:
     return (
         plain(connection["name"]),
@@ -40,3 +138,73 @@ def _row(connection: Mapping[str, Any]) -> tuple[str, ...]:
         plain(", ".join(connection["capabilities"])),
         plain(connection["webhook_url"]),
     )
+
+
+def _tested(client: Client, connection: Mapping[str, Any]) -> dict[str, Any]:
+    """The host's report, or the `problem`."""
+    if not connection["open"]:
+        return {"problem": connection["problem"]}
+    if "test" not in connection["capabilities"]:
+        return {"message": "its provider has nothing to test"}
+    try:
+        report: dict[str, Any] = client.get(f"connections/{connection['name']}/test")
+    except Ending as error:
+        return {"problem": str(error)}
+    return report
+
+
+def _say_report(report: Mapping[str, Any]) -> None:
+    name = plain(report["connection"])
+    if "problem" in report:
+        say(f"{paint('✗', 'red')} {name}: {plain(report['problem'])}")
+        return
+    missing = report.get("missing") or ()
+    sign = paint("!", "yellow") if missing else paint("✓", "green")
+    say(f"{sign} {name}: {plain(report.get('user') or 'nobody in particular')}")
+    for word in ("scopes", "permissions", "missing"):
+        if report.get(word):
+            say(f"  {word}: {plain(', '.join(report[word]))}")
+    if report.get("expires_at"):
+        say(f"  expires: {plain(report['expires_at'])}")
+    if report.get("message"):
+        say(f"  {plain(report['message'])}")
+
+
+def _listed(client: Client, path: str, query: Mapping[str, str | None], *, limit: int) -> Iterator[Mapping[str, Any]]:
+    """Page after page. On a terminal a counter shows that a long listing goes on."""
+    shown, cursor = 0, None
+    while shown < limit:
+        page = client.get(path, {**query, "limit": min(_PAGE, limit - shown), "cursor": cursor})
+        yield from page["items"]
+        shown, cursor = shown + len(page["items"]), page["next"]
+        if cursor is None:
+            break
+        if sys.stderr.isatty():
+            print(f"\r{shown} …", end="", file=sys.stderr, flush=True)
+    if sys.stderr.isatty() and shown > _PAGE:
+        print("\r\x1b[K", end="", file=sys.stderr, flush=True)
+
+
+def _repository_row(one: Mapping[str, Any]) -> Sequence[str]:
+    archived = {None: "", True: "archived", False: ""}[one["archived"]]
+    path, branch = one["repository"]["path"], one["default_branch"]
+    return plain(path), plain(branch or ""), plain(one["visibility"] or ""), archived
+
+
+def _say_hooks(page: Mapping[str, Any], *, right: bool) -> None:
+    if page["items"]:
+        table(("id", "state", "url", "events"), [_hook_row(one) for one in page["items"]])
+    for one in page["items"]:
+        for fault in one["faults"]:
+            say(f"{plain(one['hook']['id'])}: {plain(fault)}")
+    if not any(one["ours"] for one in page["items"]):
+        say(f"none leads to {plain(page['wanted'])}; --set makes one")
+    elif not right:
+        say("--set puts it right")
+
+
+def _hook_row(one: Mapping[str, Any]) -> Sequence[str]:
+    hook = one["hook"]
+    words = ("ours" if not one["faults"] else "ours, wrong") if one["ours"] else "another's"
+    tone: Literal["green", "red", "dim"] = "dim" if not one["ours"] else "red" if one["faults"] else "green"
+    return plain(hook["id"]), paint(words, tone), plain(hook["url"]), plain(", ".join(hook["events"]))

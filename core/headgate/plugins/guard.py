@@ -37,8 +37,9 @@ ALL: Final = "everything"
 """The circuit of a whole plugin, where no single method is to blame."""
 
 METHODS: Final = frozenset({
-    "answer", "authenticate", "changed_paths", "clone_source", "get", "judge", "list", "match", "normalise", "order_key",
-    "parse", "poll_plan", "report_status", "run", "tell", "wants",
+    "answer", "authenticate", "branches", "changed_paths", "changes", "clone_source", "create_hook", "delete_hook",
+    "discover", "get", "hook_deliveries", "hooks", "judge", "list", "match", "normalise", "order_key", "parse", "poll_plan",
+    "redeliver", "report_status", "run", "tags", "tell", "test_connection", "update_hook", "wants",
 })  # fmt: skip
 """What the host calls by name; other code of a plugin is its own, and held against all of it."""
 

@@ -26,6 +26,7 @@ Permission: TypeAlias = Literal[
     "builds:read",
     "builds:write",
     "connections:read",
+    "connections:write",
     "deliveries:read",
     "deliveries:write",
     "jobs:read",

@@ -32,6 +32,7 @@ from headgate.web.changes import BuildChanges
 from headgate.web.crowd import Crowd, room
 from headgate.web.deliveries import delivery_routes
 from headgate.web.dispatch import MAX_API_BODY, App
+from headgate.web.hosting import hosting_routes
 from headgate.web.jobs import job_routes
 from headgate.web.limits import MAX_HEADER_LINE, MAX_HEADERS
 from headgate.web.notifications import notification_routes
@@ -114,6 +115,7 @@ def make_app(
         *installed_routes(
             plugins=plugins, guards=guards, providers=providers, connections=connections, public_url=settings.public_url
         ),
+        *hosting_routes(connections, public_url=settings.public_url),
         *notification_routes(database=database, retried=notification_retried),
         *status_routes(health=health, metrics=metrics, version=version, document=lambda: document),
         *of_plugins,
