@@ -57,6 +57,7 @@ from headgate.api.credentials import (
 )
 from headgate.api.deliveries import Delivery, Ignored, Parsed, Reading, Seal
 from headgate.api.errors import (
+    CannotCheckYet,
     ConfigError,
     Conflict,
     CredentialError,
@@ -144,6 +145,7 @@ from headgate.api.kinds import (
     ExecutorKind,
     Kind,
     NotifierKind,
+    OAuthEndpoints,
     Open,
     ProviderKind,
     RouteKind,
@@ -207,6 +209,7 @@ __all__ = [
     "Build",
     "BuildFinished",
     "CallMetrics",
+    "CannotCheckYet",
     "ChangeAction",
     "ChangeRequest",
     "ChangeSource",
@@ -276,6 +279,7 @@ __all__ = [
     "Notification",
     "Notifier",
     "NotifierKind",
+    "OAuthEndpoints",
     "Observer",
     "Open",
     "Outcome",

@@ -75,6 +75,13 @@ class Host(Protocol):
         signature). Raises `CredentialError` when it is missing or not bound to that host.
         """
 
+    async def keep_secret(self, reference: str, credential: Credential) -> None:
+        """Durably keep what `reference` has become, because it was renewed (a rotated refresh token); masked.
+
+        `credential` replaces the one of the same type, hosts and `version`, as `secret` gave it. Raises
+        `CredentialError` when there is another meanwhile (somebody's newer one wins), or the store cannot be written.
+        """
+
     def mask(self, *secrets: Secret) -> None:
         """From now on mask these wherever they turn up. What `secret` gave is masked already; derived tokens are not."""
 

@@ -36,6 +36,21 @@ Open: TypeAlias = Callable[[Mapping[str, Any], Host], AbstractAsyncContextManage
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class OAuthEndpoints:
+    """How a provider gives tokens to applications (RFC 6749), for `headgate credentials authorize`.
+
+    `authorize` and `token` are paths below the connection's `base_url`, or below `site` where it has none. `hosts`:
+    where the tokens of `site` travel beside its own host. `scopes`: what all features need, in the host's words.
+    """
+
+    site: str
+    authorize: str
+    token: str
+    scopes: tuple[str, ...] = ()
+    hosts: tuple[str, ...] = ()
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class ProviderKind:
     """One kind of Git hosting. `schema` is the connection's block without its `provider` key.
 
@@ -44,6 +59,7 @@ class ProviderKind:
     connection, for `headgate parse`. `provides` is the class `open` yields: its protocols are its capabilities.
     `event_header` is the (lower-case) header that names a delivery's event, for metrics; `None`: there is none.
     `title` is the product as people write it (`GitHub`), `status` whether its behaviour may still change.
+    `oauth`: how an admin lets it be used in their name; `None`: not that way.
     """
 
     name: str
@@ -57,6 +73,7 @@ class ProviderKind:
     credential_types: tuple[CredentialType, ...] = ()
     title: str = ""
     status: Literal["stable", "experimental"] = "stable"
+    oauth: OAuthEndpoints | None = None
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

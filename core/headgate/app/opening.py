@@ -13,7 +13,7 @@ from typing import Any, Literal, Protocol, Self, TypeAlias, TypeVar
 import aiohttp
 import structlog
 
-from headgate.api.credentials import Credential, CredentialStore, CredentialSummary, Secret
+from headgate.api.credentials import Credential, CredentialStore, CredentialSummary, Secret, WritableCredentialStore
 from headgate.api.errors import HeadgateError, PluginError
 from headgate.api.executors import Executor
 from headgate.api.host import CallMetrics, Host, Logger
@@ -102,6 +102,10 @@ class PluginsHost:
         """See `headgate.api.Host`."""
         return await self._secrets.resolve(reference, for_host=for_host)
 
+    async def keep_secret(self, reference: str, credential: Credential) -> None:
+        """See `headgate.api.Host`."""
+        await self._secrets.keep(reference, credential)
+
     def mask(self, *secrets: Secret) -> None:
         """See `headgate.api.Host`."""
         for secret in secrets:
@@ -131,6 +135,30 @@ class GuardedStore:
     async def list(self) -> Sequence[CredentialSummary]:
         """What it holds. Raises as `get`."""
         return await self._guard.call("list", self._store.list, within=STORE_WITHIN)
+
+
+class WritableGuardedStore(GuardedStore):
+    """One that can be written (`headgate.api.WritableCredentialStore`)."""
+
+    def __init__(self, store: WritableCredentialStore, guard: Guard) -> None:
+        """As `GuardedStore`."""
+        super().__init__(store, guard)
+        self._writable = store
+
+    async def put(self, name: str, credential: Credential) -> CredentialSummary:
+        """Keep it. Raises as `get`."""
+        return await self._guard.call("put", lambda: self._writable.put(name, credential), within=STORE_WITHIN)
+
+    async def remove(self, name: str) -> None:
+        """Forget it. Raises as `get`."""
+        await self._guard.call("remove", lambda: self._writable.remove(name), within=STORE_WITHIN)
+
+
+def guarded(store: CredentialStore, guard: Guard) -> GuardedStore:
+    """`store` behind its plugin's guard, still writable if it was."""
+    return (
+        WritableGuardedStore(store, guard) if isinstance(store, WritableCredentialStore) else GuardedStore(store, guard)
+    )
 
 
 class OpenKinds:
@@ -191,7 +219,7 @@ class OpenKinds:
             # The stores first, because the others ask for secrets while they open.
             entered = await door.enter_all("credential_stores", "credential store", kinds.credential_stores, settings)
             stores |= {
-                name: GuardedStore(store, self._guards.of("credential store", name)) for name, store in entered.items()
+                name: guarded(store, self._guards.of("credential store", name)) for name, store in entered.items()
             }
             connections = {
                 name: _closed(name, reason) for name, reason in settings.unavailable_in("connections").items()

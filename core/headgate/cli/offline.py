@@ -54,6 +54,10 @@ class OfflineHost:
         """Always `CredentialError`: a store cannot be opened with a secret from a store."""
         raise CredentialError(f"{reference} cannot be looked up while the stores themselves are opened")
 
+    async def keep_secret(self, reference: str, credential: Credential) -> None:  # noqa: ARG002 - the protocol's
+        """Always `CredentialError`: nothing is renewed without a server."""
+        raise CredentialError(f"{reference} cannot be kept by a command that only opens the stores")
+
     def mask(self, *secrets: Secret) -> None:
         """Nothing: a command that opens a store shows none of its secrets."""
 

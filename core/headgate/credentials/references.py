@@ -5,7 +5,7 @@ from __future__ import annotations
 import difflib
 from collections.abc import Mapping
 
-from headgate.api import REFERENCE, Credential, CredentialError, CredentialStore
+from headgate.api import REFERENCE, Credential, CredentialError, CredentialStore, WritableCredentialStore
 from headgate.credentials.hosts import allows
 from headgate.credentials.redaction import Redactor
 
@@ -33,6 +33,21 @@ class Secrets:
                 f"{reference} may not travel to {for_host!r}: it is bound to {', '.join(credential.hosts) or 'no host'}"
             )
         return credential
+
+    async def keep(self, reference: str, credential: Credential) -> None:
+        """Put a renewed credential in the place of the one it was made of; see `headgate.api.Host.keep_secret`.
+
+        A command that sets another one between the look and the writing is overwritten: stores know no condition.
+        """
+        store, name = self._find(reference)
+        for secret in credential.check().secrets():
+            self.redactor.add(secret.reveal())
+        if not isinstance(store, WritableCredentialStore):
+            raise CredentialError(f"{reference} was renewed and cannot be kept: its store can only be read")
+        found = await store.get(name)
+        if (found.type, found.hosts, found.version) != (credential.type, credential.hosts, credential.version):
+            raise CredentialError(f"{reference} was changed while it was renewed; what is there now is used")
+        await store.put(name, credential)
 
     def _find(self, reference: str) -> tuple[CredentialStore, str]:
         match = REFERENCE.fullmatch(reference)

@@ -34,6 +34,7 @@ from headgate.api.client.limits import (
     one_budget,
     retry_after,
 )
+from headgate.api.client.oauth import CodeRequest, RefreshedToken, TokenEndpoint, Tokens, code_request
 from headgate.api.client.pages import (
     Next,
     NextPage,
@@ -44,6 +45,7 @@ from headgate.api.client.pages import (
     next_page_header,
     page_start,
 )
+from headgate.api.client.renewal import Issue, Issued, RenewedToken
 
 __all__ = [
     "MEANINGS",
@@ -56,20 +58,28 @@ __all__ = [
     "Budget",
     "BudgetReader",
     "Client",
+    "CodeRequest",
     "Dialect",
     "Headers",
+    "Issue",
+    "Issued",
     "Needs",
     "Next",
     "NextPage",
     "Paging",
     "Params",
     "RateLimits",
+    "RefreshedToken",
+    "RenewedToken",
     "StoredCredential",
+    "TokenEndpoint",
+    "Tokens",
     "address_refusal",
     "basic",
     "bearer",
     "budget_headers",
     "challenge_scope",
+    "code_request",
     "continuation_token",
     "guarded_socket",
     "in_header",

@@ -3,12 +3,13 @@
 from __future__ import annotations
 
 import base64
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from typing import Protocol
 
 import msgspec
 
 from headgate.api.client.addresses import BaseUrl
+from headgate.api.client.renewal import RenewedToken
 from headgate.api.credentials import Credential, CredentialType, Secret
 from headgate.api.errors import CredentialError
 from headgate.api.host import Host
@@ -65,32 +66,55 @@ class StoredCredential:
     """Authorises with a credential of a store: a token as the provider wants it, a user and password as Basic.
 
     It is fetched for each request, so a new one works at once; and only for the host of the base URL, so one that
-    is not bound to it never travels.
+    is not bound to it never travels. Types for which a token has to be got first are those of `renewed`.
     """
 
     def __init__(
-        self, host: Host, reference: str | None, base: BaseUrl, *, token: Callable[[Secret], Authorization] = bearer
+        self,
+        host: Host,
+        reference: str | None,
+        base: BaseUrl,
+        *,
+        token: Callable[[Secret], Authorization] = bearer,
+        renewed: Mapping[CredentialType, RenewedToken] | None = None,
     ) -> None:
-        """`reference`: `secret://store/name`, `None` to call without; `token`: how a token is sent."""
+        """`reference`: `secret://store/name`, `None` to call without; `token`: how a token is sent.
+
+        `renewed`: what gets and keeps the token of a credential, by its type; may be shared with others.
+        """
         self._host = host
         self._reference = reference
         self._base = base
         self._token = token
+        self._renewed = dict(renewed or {})
 
-    async def __call__(self, *, renew: bool) -> Authorization:  # noqa: ARG002 - the store is asked each time anyway
+    async def __call__(self, *, renew: bool) -> Authorization:
         """See `Authorize`. Raises `CredentialError`, also for a type that does not fit."""
-        credential = await self.credential()
+        credential = await self._read()
         if credential is None:
             return Authorization()
         if credential.type == "user_password":
             return basic(credential.fields["username"].reveal(), credential.text())
+        if (renewed := self._renewed.get(credential.type)) is not None:
+            return self._token(await renewed.token(credential, renew=renew))
         return self._token(credential.text())
 
     async def credential(self) -> Credential | None:
-        """The credential itself, `None` to call without. Raises `CredentialError` as a call does."""
+        """What git is given: a token or a user and password; `None` to go without. Raises as a call does.
+
+        A token that was got for another credential may travel where that one may.
+        """
+        credential = await self._read()
+        if credential is None or (renewed := self._renewed.get(credential.type)) is None:
+            return credential
+        fields = {"token": await renewed.token(credential)}
+        return Credential(type="token", fields=fields, hosts=credential.hosts, version=credential.version)
+
+    async def _read(self) -> Credential | None:
         if self._reference is None:
             return None
         credential = await self._host.secret(self._reference, for_host=self._base.host)
-        if credential.type not in _TAKEN:
-            raise CredentialError(f"{self._reference} is of type {credential.type}; this takes {' or '.join(_TAKEN)}")
+        taken = (*_TAKEN, *self._renewed)
+        if credential.type not in taken:
+            raise CredentialError(f"{self._reference} is of type {credential.type}; this takes {' or '.join(taken)}")
         return credential

@@ -54,9 +54,10 @@ class ContractHost:
     log = Silence()
     metrics = NoMetrics()
 
-    def __init__(self, credentials: Mapping[str, api.Credential]) -> None:
-        """`credentials` by their full reference."""
-        self._credentials = credentials
+    def __init__(self, credentials: Mapping[str, api.Credential], *, writable: bool = True) -> None:
+        """`credentials` by their full reference. `writable`: whether renewed ones can be kept."""
+        self._credentials = dict(credentials)
+        self._writable = writable
         self._masked: set[str] = set()
 
     @property
@@ -77,6 +78,16 @@ class ContractHost:
             raise api.CredentialError(f"{reference} is not bound to {for_host}")
         self.mask(*credential.secrets())
         return credential
+
+    async def keep_secret(self, reference: str, credential: api.Credential) -> None:
+        """As the core does it."""
+        found = self._credentials[reference]
+        if not self._writable:
+            raise api.CredentialError(f"{reference} was renewed and cannot be kept: its store can only be read")
+        if (found.type, found.hosts, found.version) != (credential.type, credential.hosts, credential.version):
+            raise api.CredentialError(f"{reference} was changed while it was renewed")
+        self.mask(*credential.check().secrets())
+        self._credentials[reference] = msgspec.structs.replace(credential, version=found.version + 1)
 
     def mask(self, *secrets: api.Secret) -> None:
         """Remember them."""
