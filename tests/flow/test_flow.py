@@ -6,6 +6,7 @@ import asyncio
 import sqlite3
 from datetime import UTC, datetime
 
+import msgspec
 import pytest
 from flow_parts import WEB, A, B, C, fact, make_job, push
 
@@ -66,6 +67,21 @@ async def test_there_and_back_builds_the_first_head_twice(flow_of, database):
     for before, after in [(None, A), (A, B), (B, A)]:
         await flow.admit([fact(push(before, after))])
     assert [build.sha for build in await all_builds(database)] == [A, B, A]
+
+
+async def test_a_push_that_says_only_where_the_head_is_now_builds_it_once(flow_of, database):
+    flow = flow_of(make_job("web"))
+    now_at_b = msgspec.structs.replace(push(None, B), before_known=False)
+    for event in (push(None, A), push(A, B), now_at_b, now_at_b):
+        await flow.admit([fact(event)])
+    assert sorted(build.sha for build in await all_builds(database)) == [A, B]
+
+
+async def test_control_the_same_push_as_a_creation_is_built_twice(flow_of, database):
+    flow = flow_of(make_job("web"))
+    for event in (push(None, A), push(A, B), push(None, B)):
+        await flow.admit([fact(event)])
+    assert sorted(build.sha for build in await all_builds(database)) == [A, B, B]
 
 
 async def test_a_deletion_builds_nothing_and_says_so(flow_of, database):

@@ -187,6 +187,26 @@ def test_a_change_request_without_before_moves_only_to_another_head():
     assert ref.change("a").known == "new"
 
 
+def test_a_push_without_before_and_the_same_push_with_it_are_one_move():
+    """Two webhooks of one push: whichever comes first, the other only says it again."""
+    for first, second in (((None, "b"), ("a", "b")), (("a", "b"), (None, "b"))):
+        ref = Ref()
+        ref.webhook(None, "a")
+        for before, after in (first, second):
+            _ = ref.change(after) if before is None else ref.webhook(before, after)
+        assert ref.heads() == ["a", "b"]
+
+
+def test_pushes_without_before_and_polls_make_each_head_once():
+    ref = Ref()
+    for seen in ("a", "b", "a"):
+        ref.change(seen)
+        ref.poll(seen)
+    ref.poll("c")
+    ref.change("c")
+    assert ref.heads() == ["a", "b", "a", "c"]
+
+
 @st.composite
 def observed_history(draw, *, revisits: bool):
     """A true history of heads, and one order in which webhooks and polls report it.

@@ -167,6 +167,25 @@ async def test_a_provider_that_raises_in_authenticate_opens_no_door(server):
     assert await count(server) == 0
 
 
+async def test_a_seal_that_cannot_be_checked_yet_is_asked_for_again_and_nothing_is_kept(server):
+    async with server.deliver(b"certificate", {"Content-Type": "application/json"}, connection="mad") as answer:
+        assert answer.status == 503
+        assert answer.headers["Retry-After"] == "9"
+        assert "certificate 7" not in await answer.text()
+    value = server.parts.metrics.value
+    assert value("headgate_plugin_failures_total", plugin="mad") == 0
+    refused = {"provider": "mad", "connection": "mad", "event": "none", "result": "refused"}
+    assert value("headgate_deliveries_total", **refused) == 1
+    assert await count(server) == 0
+
+
+async def test_json_that_its_sender_calls_plain_text_is_read(server):
+    body = push_body()
+    headers = github_headers(body) | {"Content-Type": "text/plain; charset=UTF-8"}
+    async with server.deliver(body, headers) as answer:
+        assert answer.status == 202
+
+
 async def test_a_provider_that_raises_in_parse_loses_no_delivery(server):
     async with server.deliver(b"{}", {"Content-Type": "application/json"}, connection="mad") as answer:
         assert answer.status == 202

@@ -6,6 +6,7 @@ HeadgateError
 ├── PluginError            the plugin's author: plugin, distribution, version
 ├── DeliveryError          whoever sent the webhook
 │   ├── Unauthenticated      401: no valid seal
+│   ├── CannotCheckYet       503: what the seal is checked with is still being fetched
 │   ├── TooLarge             413: more bytes than the connection accepts
 │   └── Unreadable           kept and shown after the 202: sealed, but not what its type promises
 ├── ProviderError          the Git host, or what we asked of it
@@ -80,6 +81,19 @@ class DeliveryError(HeadgateError):
 
 class Unauthenticated(DeliveryError):
     """No valid seal. The message is for our log; the sender is only told 401."""
+
+
+class CannotCheckYet(DeliveryError):
+    """The seal is neither valid nor invalid: what it is checked with (a certificate) is on its way. Nothing is kept.
+
+    Raise it from `authenticate` only where the sender repeats what it was told 503, and only after all that can be
+    checked at once.
+    """
+
+    def __init__(self, message: str, *, seconds: int = 5) -> None:
+        """`seconds`: after how long the sender should try again, at least 1. The message is for our log."""
+        self.seconds = max(1, seconds)
+        super().__init__(message)
 
 
 class TooLarge(DeliveryError):

@@ -46,6 +46,8 @@ class Commit(msgspec.Struct, frozen=True, kw_only=True):
 class Push(msgspec.Struct, frozen=True, kw_only=True, tag="push"):
     """A branch head moved. `before` is `None` when it was created, `after` when it was deleted.
 
+    `before_known=False`: the sender says only where the branch is now, and `before` is `None` without a meaning; else
+    it is left out.
     `commits` may be fewer than were pushed (providers cut the list): only `commits_complete` says they are all.
     """
 
@@ -60,6 +62,7 @@ class Push(msgspec.Struct, frozen=True, kw_only=True, tag="push"):
     commits_complete: bool = False
     default_branch: str | None = None
     """The repository's default branch, where the sender says it."""
+    before_known: bool | msgspec.UnsetType = msgspec.UNSET
 
     @property
     def branch(self) -> str:
@@ -68,7 +71,7 @@ class Push(msgspec.Struct, frozen=True, kw_only=True, tag="push"):
 
 
 class Tag(msgspec.Struct, frozen=True, kw_only=True, tag="tag"):
-    """A tag was created, moved or deleted. `tag` is the short name, `ref` the full one."""
+    """A tag was created, moved or deleted. `tag` is the short name, `ref` the full one; `before_known` as of a push."""
 
     repository: Repository
     ref: str
@@ -79,10 +82,14 @@ class Tag(msgspec.Struct, frozen=True, kw_only=True, tag="tag"):
     url: str | None = None
     forced: bool = False
     commits: tuple[Commit, ...] = ()
+    before_known: bool | msgspec.UnsetType = msgspec.UNSET
 
 
 class ChangeSource(msgspec.Struct, frozen=True, kw_only=True):
-    """Where a change request comes from. `repository` is `None` when the fork was deleted."""
+    """Where a change request comes from. `repository` is `None` when the fork was deleted.
+
+    `sha` is abbreviated where the host says no more (Bitbucket Cloud: 12 digits); a build finds the full one.
+    """
 
     repository: Repository | None
     branch: str
@@ -90,7 +97,7 @@ class ChangeSource(msgspec.Struct, frozen=True, kw_only=True):
 
 
 class ChangeTarget(msgspec.Struct, frozen=True, kw_only=True):
-    """Where a change request wants to go. `sha` is the target's head when the provider says it."""
+    """Where a change request wants to go. `sha` is the target's head when the provider says it, maybe abbreviated."""
 
     branch: str
     sha: str | None = None

@@ -21,7 +21,10 @@ class Provider(Protocol):
     """One open connection. Both methods are pure: no I/O, no clock but the delivery's `received_at`."""
 
     def authenticate(self, delivery: Delivery) -> Seal:
-        """The seal, checked over the raw body; raises `Unauthenticated`, and nothing else, for all others."""
+        """The seal, checked over the raw body; raises `Unauthenticated`, and nothing else, for all others.
+
+        `CannotCheckYet` is for a seal whose certificate the connection is fetching, in a task of its own.
+        """
 
     def parse(self, delivery: Delivery) -> Reading:
         """What a sealed delivery says; raises `Unreadable`, and nothing else, when it is not what its type promises."""

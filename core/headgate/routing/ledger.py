@@ -20,7 +20,7 @@ poll
     g. Only webhooks told a transition to this head, within the last hour and after what polls saw: this is it.
     h. Otherwise the ref moved.
 
-A sender that names no `before` (most change requests) repeats the head we know, or moves it.
+A sender that names no `before` (most change requests, some pushes) repeats the head we know, or moves it.
 
 A replay tells of a move we know, as long as that is among the moves remembered of its ref: told again long after, it
 would look like a move back, and be built twice.
@@ -221,8 +221,8 @@ def _headed(seen: _Seen) -> Entry:
     state, after = seen.state, seen.observation.after
     if state.known and state.head == after:
         last = next((one for one in reversed(state.recent) if one.after == after), None)
-        return seen.witnessed(last) if last and not last.by_webhook else seen.repeated(last)
-    return seen.moved(before=state.head)
+        return _leaving(seen.witnessed(last) if last and not last.by_webhook else seen.repeated(last), after)
+    return _leaving(seen.moved(before=state.head), after)
 
 
 def _polled(seen: _Seen) -> Entry:

@@ -261,7 +261,15 @@ def _observation(fact: Fact, key: RefKey, now: datetime) -> Observation:
             key=key, before=None, after=after, by_poll=by_poll, at=now, before_known=False, again=fact.rejudge
         )
     assert isinstance(event, (Push, Tag))  # noqa: S101 - ref_key gave a key for nothing else
-    return Observation(key=key, before=event.before, after=event.after, by_poll=by_poll, at=now, again=fact.rejudge)
+    return Observation(
+        key=key,
+        before=event.before,
+        after=event.after,
+        by_poll=by_poll,
+        at=now,
+        before_known=event.before_known is not False,
+        again=fact.rejudge,
+    )
 
 
 def _repository(event: Event, compiled: CompiledJob) -> Repository:

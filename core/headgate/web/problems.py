@@ -12,6 +12,7 @@ import structlog
 from aiohttp import web
 
 from headgate.api import (
+    CannotCheckYet,
     ConfigError,
     Conflict,
     CredentialError,
@@ -62,6 +63,7 @@ class Refusal(HeadgateError):
 
 STATUSES: tuple[tuple[type[HeadgateError], int], ...] = (
     (Unauthenticated, 401),
+    (CannotCheckYet, 503),
     (TooLarge, 413),
     (Unreadable, 422),
     (NotFound, 404),
@@ -79,7 +81,7 @@ STATUSES: tuple[tuple[type[HeadgateError], int], ...] = (
 )
 """The first type that fits decides; what fits none is our fault and a 500 without details."""
 
-_HIDDEN = (StorageError, Unauthenticated, CredentialError)
+_HIDDEN = (StorageError, Unauthenticated, CannotCheckYet, CredentialError)
 """Their messages are for the log: they name paths, secrets' references or how close a forgery came."""
 
 _RETRIED = (Busy, StorageFull, Unavailable)
@@ -100,6 +102,8 @@ def problem_of(error: Exception, *, instance: str, now: Callable[[], datetime]) 
     headers = {}
     if isinstance(error, RateLimited):
         headers["Retry-After"] = str(max(1, math.ceil((error.retry_at - now()).total_seconds())))
+    elif isinstance(error, CannotCheckYet):
+        headers["Retry-After"] = str(error.seconds)
     elif isinstance(error, _RETRIED):
         headers["Retry-After"] = str(RETRY_AFTER)
     return problem(status, detail, instance=instance, headers=headers)

@@ -15,7 +15,17 @@ import msgspec
 import structlog
 from aiohttp import web
 
-from headgate.api import Delivery, DeliveryError, Ignored, Parsed, Provider, Reading, TooLarge, Unreadable
+from headgate.api import (
+    CannotCheckYet,
+    Delivery,
+    DeliveryError,
+    Ignored,
+    Parsed,
+    Provider,
+    Reading,
+    TooLarge,
+    Unreadable,
+)
 from headgate.storage import deliveries
 from headgate.storage.database import Database
 from headgate.storage.deliveries import NewDelivery
@@ -29,7 +39,8 @@ from headgate.web.routes import JSON_HEADERS, OPEN, Call, Reply, Route
 
 log = structlog.get_logger(__name__)
 
-CONTENT_TYPES: Final = frozenset({"application/json", "application/x-www-form-urlencoded"})
+CONTENT_TYPES: Final = frozenset({"application/json", "application/x-www-form-urlencoded", "text/plain"})
+"""What senders call their bodies: some call JSON plain text."""
 
 READ_FIRST: Final = 262_144
 """Bytes up to which a body is read before the answer; a larger one is read afterwards, whatever it says."""
@@ -140,6 +151,8 @@ class Webhooks:
     ) -> tuple[NewDelivery, Reading | None]:
         """What to record of an authentic delivery; a 401 `Refusal` for any other, whose reason only we see.
 
+        503 for one that cannot be checked yet, so that its sender comes again.
+
         A plugin that breaks its contract has authenticated nothing, and whoever sent it may come again: 503. Hosts
         disable hooks that answer 4xx. What a stranger's bytes make it raise opens no circuit: nobody could else shut
         the door for all.
@@ -153,6 +166,10 @@ class Webhooks:
         except TooLarge as error:
             self._count(connection, None, "refused")
             raise Refusal(413, "The request is larger than this connection accepts.") from error
+        except CannotCheckYet as error:
+            self._count(connection, None, "refused")
+            log.info("delivery not checked yet", connection=connection.name, reason=str(error))
+            raise Refusal(503, _NOT_NOW, headers={"Retry-After": str(error.seconds)}) from None
         except DeliveryError as error:
             self._count(connection, None, "unauthenticated")
             log.info("delivery refused", connection=connection.name, remote=delivery.remote, reason=str(error))
