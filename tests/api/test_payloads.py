@@ -65,6 +65,13 @@ def test_what_is_refused_and_why(body, message):
         api.read_json(body, Shape)
 
 
+def test_the_same_text_twice_is_one_thing():
+    """Recorded deliveries repeat a line; a third one that differs is refused as ever."""
+    assert api.read_plain_json(b'{"a":"x","b":"y","a":"x"}') == {"a": "x", "b": "y"}
+    with pytest.raises(api.Unreadable, match="stands twice"):
+        api.read_plain_json(b'{"a":"x","a":"x","a":"y"}')
+
+
 def test_python_alone_would_take_what_we_refuse():
     """The negative control: the standard reader keeps the last of two keys, and reads half a character."""
     assert json.loads('{"a":"x","a":"y"}') == {"a": "y"}
