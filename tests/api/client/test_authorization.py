@@ -163,3 +163,36 @@ async def test_a_credential_that_may_not_go_there_or_does_not_fit_is_refused(cre
     stored = StoredCredential(ContractHost({"secret://s/x": credential}), "secret://s/x", base)
     with pytest.raises(api.CredentialError, match=words):
         await stored(renew=False)
+
+
+async def test_a_signed_request_is_signed_as_it_goes_out_at_each_attempt(play, in_turn):
+    seen = []
+
+    def sign(request):
+        seen.append(request)
+        return {"X-Signature": f"{len(seen)}"}
+
+    async def authorize(*, renew):
+        return Authorization(headers={"X-Key": api.Secret("the-key")}, sign=sign)
+
+    played = await play(in_turn(503, 200), authorize=authorize)
+    await played.client.call("POST", "/x", params={"q": "a b"}, body={"n": 1}, idempotent=True)
+    assert [one.headers["X-Signature"] for one in played.requests] == ["1", "2"]
+    first = seen[0]
+    assert (first.method, first.url, first.body) == ("POST", f"{played.url}/x?q=a+b", b'{"n":1}')
+    assert first.headers["X-Key"] == "the-key"
+    assert first.headers["Content-Type"] == "application/json"
+    assert played.bodies == [first.body] * 2
+    assert str(played.requests[0].url) == first.url
+
+
+async def test_answers_of_signed_requests_are_not_kept(play, in_turn):
+    """What they were signed with is not part of what answers are kept by."""
+
+    async def authorize(*, renew):
+        return Authorization(sign=lambda request: {})
+
+    played = await play(in_turn((200, {}, {"ETag": "one"})), authorize=authorize)
+    for _ in range(2):
+        await played.client.call("GET", "/x")
+    assert ["If-None-Match" in one.headers for one in played.requests] == [False, False]

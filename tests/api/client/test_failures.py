@@ -47,6 +47,21 @@ async def test_a_dialect_may_know_better_also_of_what_looks_like_success(play, i
             await played.client.call("GET", "/x")
 
 
+async def test_a_dialect_may_read_what_the_status_does_not_say(play, in_turn):
+    """AWS answers 400 to everything; what it is about stands in the body."""
+
+    def meaning(answer):
+        return api.NotFound if answer.plain()["code"] == "gone" else None
+
+    dialect = Dialect(name="Played", meaning=meaning, meanings={400: api.Conflict})
+    for code, error in (("gone", api.NotFound), ("other", api.Conflict)):
+        played = await play(in_turn((400, {"code": code}, {})), dialect=dialect)
+        with pytest.raises(error):
+            await played.client.call("GET", "/x")
+    played = await play(in_turn((200, {"code": "gone"}, {})), dialect=dialect)
+    assert (await played.client.call("GET", "/x")).status == 200
+
+
 @pytest.mark.parametrize(
     ("headers", "missing"),
     [

@@ -13,7 +13,7 @@ import msgspec
 
 from headgate.api.client.addresses import BaseUrl
 from headgate.api.client.answers import Answer
-from headgate.api.client.authorization import Authorization, Authorize
+from headgate.api.client.authorization import Authorization, Authorize, ToSign
 from headgate.api.client.bounds import Bounds
 from headgate.api.client.breaker import Breaker, HostLeftAlone
 from headgate.api.client.conditional import Kept, conditions
@@ -84,7 +84,8 @@ class Attempts:
 
     async def _once(self, asked: Asked, authorization: Authorization) -> Answer | NoAnswer:
         """One request within the budget, the slots and the breaker."""
-        key = self._kept.key(str(asked.url), asked.headers, authorization) if asked.method == "GET" else None
+        kept_at_all = asked.method == "GET" and authorization.sign is None
+        key = self._kept.key(str(asked.url), asked.headers, authorization) if kept_at_all else None
         kept = self._kept.find(key) if key is not None else None
         headers = {**conditions(kept), **asked.headers}
         headers |= {name: secret.reveal() for name, secret in authorization.headers.items()}
@@ -92,7 +93,7 @@ class Attempts:
         try:
             async with self._throttle.turn(resource, patience=asked.patience), self._slots:
                 with self._breaker.request():
-                    reply = await self._send(asked, headers)
+                    reply = await self._send(asked, _signed(asked, headers, authorization))
                     self._learn(reply, resource)
         except HostLeftAlone as alone:
             return NoAnswer(reason=f"is {alone}", again=False)
@@ -174,3 +175,10 @@ class Attempts:
         async with self._renewing:
             current = await self._authorized()
             return current if current != refused else await self._authorized(renew=True)
+
+
+def _signed(asked: Asked, headers: dict[str, str], authorization: Authorization) -> dict[str, str]:
+    if authorization.sign is None:
+        return headers
+    request = ToSign(method=asked.method, url=str(asked.url), headers=headers, body=asked.body or b"")
+    return {**headers, **authorization.sign(request)}

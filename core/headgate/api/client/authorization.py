@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import base64
 from collections.abc import Callable, Mapping
-from typing import Protocol
+from typing import Protocol, TypeAlias
 
 import msgspec
 
@@ -17,10 +17,28 @@ from headgate.api.host import Host
 _TAKEN: tuple[CredentialType, ...] = ("token", "user_password")
 
 
+class ToSign(msgspec.Struct, frozen=True, kw_only=True):
+    """A request as it goes out: `url` with its query, the headers that were set, the body's bytes."""
+
+    method: str
+    url: str
+    headers: Mapping[str, str]
+    body: bytes
+
+
+Sign: TypeAlias = Callable[[ToSign], Mapping[str, str]]
+"""Headers to add that prove one whole request; pure but for the clock. Two that sign alike are equal (`==`)."""
+
+
 class Authorization(msgspec.Struct, frozen=True, kw_only=True):
-    """Headers that authorise, all of them secret. Empty: the request is made without."""
+    """Headers that authorise, all of them secret. Empty: the request is made without.
+
+    `sign` is for hosts that want each request signed (AWS). It is called for each attempt, the last thing before it
+    goes out; answers of signed requests are not kept.
+    """
 
     headers: dict[str, Secret] = {}
+    sign: Sign | None = None
 
     def __post_init__(self) -> None:
         """Raises `CredentialError` for what no header can carry, before anything of it is sent."""

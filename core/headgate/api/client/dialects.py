@@ -27,6 +27,15 @@ MEANINGS: Mapping[int, type[ProviderError]] = {
 Needs = Callable[[Answer], tuple[str, ...]]
 """The scopes or permissions an answer says are needed and missing."""
 
+Meaning = Callable[[Answer], type[ProviderError] | None]
+"""What a failed answer means, where its body says more than its status; `None`: what its status means."""
+
+
+def meaning_of_status(answer: Answer) -> type[ProviderError] | None:  # noqa: ARG001 - the signature of `Meaning`
+    """The status says it."""
+    return None
+
+
 _CHALLENGE = re.compile(r'(\w+)\s*=\s*(?:"([^"]*)"|([^\s",]+))')
 
 
@@ -62,7 +71,7 @@ class Dialect(msgspec.Struct, frozen=True, kw_only=True):
     """How one kind of provider is spoken to. `name` is for messages, as people write it.
 
     `meanings` come before `MEANINGS`, also for a status below 400: a sign-in page with 203 can be `Refused`.
-    `needs` are asked in order when a credential was refused. `prefix` is taken off bodies before they are read.
+    `meaning` is asked before both, of failures only: AWS names all of its errors in the body of a 400. `needs` are asked in order when a credential was refused. `prefix` is taken off bodies before they are read.
     """
 
     name: str
@@ -70,6 +79,7 @@ class Dialect(msgspec.Struct, frozen=True, kw_only=True):
     limits: RateLimits = RateLimits()
     paging: Paging = Paging(next=link_header)
     meanings: Mapping[int, type[ProviderError]] = {}
+    meaning: Meaning = meaning_of_status
     needs: tuple[Needs, ...] = (challenge_scope,)
     prefix: bytes = b""
 

@@ -22,6 +22,7 @@ def failure(answer: Answer, dialect: Dialect, now: datetime) -> ProviderError | 
     message = f"{dialect.name} answered {answer.status} to {answer.what}" + (f": {words}" if words else "")
     if (until := dialect.limits.ends_at(answer, words, now)) is not None:
         return RateLimited(message, retry_at=until)
+    meaning = dialect.meaning(answer) or meaning
     if meaning is None:
         meaning = MEANINGS.get(answer.status, Unavailable if answer.status >= _SERVER_ERRORS else ProviderError)
         if answer.status in _MOVED:
