@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 
 import pytest
+from msgspec.structs import replace
 
 from headgate.api import Credential, CredentialError, CredentialSummary, Secret
 from headgate.credentials import references
@@ -30,6 +31,17 @@ class Drawer:
 
     async def list(self) -> Sequence[CredentialSummary]:
         return ()
+
+
+class WritableDrawer(Drawer):
+    """One that keeps what it is given, counting versions."""
+
+    async def put(self, name: str, credential: Credential) -> CredentialSummary:
+        self.credentials[name] = replace(credential, version=credential.version + 1)
+        return CredentialSummary(name=name, type=credential.type)
+
+    async def remove(self, name: str) -> None:
+        del self.credentials[name]
 
 
 @pytest.fixture
@@ -95,3 +107,34 @@ async def test_an_unknown_store_is_named_with_the_nearest(secrets: Secrets) -> N
 async def test_a_credential_without_its_fields_never_leaves(secrets: Secrets) -> None:
     with pytest.raises(CredentialError, match="needs username"):
         await secrets.resolve("secret://drawer/broken")
+
+
+RENEWED = replace(TOKEN, fields={"token": Secret("t0ken-of-today")})
+
+
+async def test_a_renewed_credential_takes_the_place_of_the_one_it_was_made_of(redactor: Redactor) -> None:
+    drawer = WritableDrawer(token=TOKEN)
+    await Secrets({"drawer": drawer}, redactor).keep("secret://drawer/token", RENEWED)
+    assert drawer.credentials["token"] == replace(RENEWED, version=2)
+    assert redactor.redact("t0ken-of-today") == "***"
+
+
+@pytest.mark.parametrize(
+    "changed",
+    [
+        replace(RENEWED, version=2),
+        replace(RENEWED, hosts=("*",)),
+        Credential(type="text", fields={"text": Secret("t0ken-of-today")}, hosts=TOKEN.hosts),
+    ],
+    ids=["of another version", "for more hosts", "of another type"],
+)
+async def test_it_is_kept_for_nothing_else(redactor: Redactor, changed: Credential) -> None:
+    drawer = WritableDrawer(token=TOKEN)
+    with pytest.raises(CredentialError, match="was changed"):
+        await Secrets({"drawer": drawer}, redactor).keep("secret://drawer/token", changed)
+    assert drawer.credentials["token"] is TOKEN
+
+
+async def test_a_store_that_can_only_be_read_says_so(secrets: Secrets) -> None:
+    with pytest.raises(CredentialError, match="can only be read"):
+        await secrets.keep("secret://drawer/token", RENEWED)

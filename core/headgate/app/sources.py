@@ -5,7 +5,7 @@ from __future__ import annotations
 import asyncio
 import time
 from collections.abc import AsyncIterator, Mapping
-from contextlib import asynccontextmanager
+from contextlib import asynccontextmanager, suppress
 from datetime import timedelta
 from pathlib import Path
 
@@ -13,7 +13,7 @@ import aiohttp
 import msgspec
 from msgspec.structs import replace
 
-from headgate.api.errors import CredentialError, NotFound
+from headgate.api.errors import CredentialError, NotFound, ProviderError
 from headgate.api.events import Push
 from headgate.api.jobs import Checkout
 from headgate.api.providers import CloneSource, ClonesSource, KnowsChangedPaths
@@ -108,14 +108,16 @@ class Sources:
         return Answer(heads=heads, default_branch=refs.default_branch, host=host)
 
     async def complete(self, connection: str, path: str, push: Push) -> tuple[Push, tuple[str, ...]]:
-        """See `headgate.flow.History`: asks the provider when it knows, else our mirror."""
+        """See `headgate.flow.History`: asks the provider when it knows, and our mirror when it does not or cannot say."""
         if push.after is None:
             raise NotFound("a deletion has no commits")
         known = self._connections.get(connection)
         if known is not None and isinstance(known.provider, KnowsChangedPaths) and push.commits:
             provider = known.provider
-            paths = await known.guard.call("changed_paths", lambda: provider.changed_paths(push), within=ANSWER_WITHIN)
-            return push, paths
+            with suppress(ProviderError):  # too many for its API, or a limit: a fetch finds them all the same
+                return push, await known.guard.call(
+                    "changed_paths", lambda: provider.changed_paths(push), within=ANSWER_WITHIN
+                )
         mirror, _ = await self._mirror(connection, path, push.after, push.ref)
         commits = await history.changelog(mirror, push.before, push.after)
         paths = await history.changed_paths(mirror, push.before, push.after)
