@@ -27,7 +27,8 @@ def normalise(text: str) -> str:
     """
     owner, slug = _parts(api.path_of(text).strip("/"))
     slug = slug.removesuffix(".git")
-    if not _PROJECT.fullmatch(owner) or not _SLUG.fullmatch(slug) or slug in {".", "..", ".git"}:
+    page_of_owner = "://" in text and owner.lower() in {"projects", "users"}
+    if page_of_owner or not _PROJECT.fullmatch(owner) or not _SLUG.fullmatch(slug) or slug in {".", "..", ".git"}:
         raise ValueError(f"{text!r} does not name a Bitbucket repository; write PROJECT/repository or ~user/repository")
     return f"{owner}/{slug}".lower()
 

@@ -96,7 +96,7 @@ class GitHost:
 class CallingHost(ContractHost):
     """A contract's host that has HTTP."""
 
-    http: aiohttp.ClientSession  # type: ignore[assignment]  # the other one refuses to have any
+    http: aiohttp.ClientSession = None  # type: ignore[assignment]  # set once there is one; the other refuses to have any
 
 
 @contextlib.asynccontextmanager
