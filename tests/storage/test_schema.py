@@ -110,15 +110,15 @@ def test_a_newer_schema_is_refused_and_left_alone(url):
 def test_a_migration_that_fails_halfway_leaves_nothing_behind(url, tmp_path, monkeypatch):
     folder = tmp_path / "100% migrations"
     shutil.copytree(schema._MIGRATIONS, folder)
-    (folder / "versions" / "0002_breaks.py").write_text(
-        'revision = "0002"\ndown_revision = "0001"\nfrom alembic import op\nimport sqlalchemy as sa\n'
+    (folder / "versions" / "9999_breaks.py").write_text(
+        f'revision = "9999"\ndown_revision = "{HEAD}"\nfrom alembic import op\nimport sqlalchemy as sa\n'
         'def upgrade():\n    op.create_table("half", sa.Column("id", sa.Text))\n    op.execute("NONSENSE")\n'
     )
     monkeypatch.setattr(schema, "_MIGRATIONS", folder)
-    monkeypatch.setattr(schema, "HEAD", "0002")
+    monkeypatch.setattr(schema, "HEAD", "9999")
     with pytest.raises(Exception, match="NONSENSE"):
         migrate(url)
-    assert schema_version(url) == "0001"
+    assert schema_version(url) == HEAD
     connection = sqlite3.connect(dialect.file_of(url))
     assert connection.execute("SELECT count(*) FROM sqlite_master WHERE name = 'half'").fetchone() == (0,)
     connection.close()

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import ipaddress
 import os
 import re
 from collections.abc import Mapping
@@ -53,6 +54,8 @@ class Formats:
             return None if text and "\0" not in text else Fault("expected a path, found an empty text")
         if name == "secret":
             return self._secret_fault(text)
+        if name == "network" or (name == "sender" and text != "provider"):
+            return _network_fault(text, or_provider=name == "sender")
         return None
 
     def convert(self, name: object, text: str) -> Any:
@@ -82,6 +85,19 @@ class Formats:
             )
         reason = self.stores[store]
         return Fault(f"the credential store `{store}` cannot be used: {reason}") if reason else None
+
+
+def _network_fault(text: str, *, or_provider: bool) -> Fault | None:
+    wanted = "a network such as 192.0.2.0/24 or 2001:db8::/32, or one address" + (", or `provider`" * or_provider)
+    try:
+        ipaddress.ip_network(text)
+    except ValueError:
+        try:
+            whole = ipaddress.ip_network(text, strict=False)
+        except ValueError:
+            return Fault(f"expected {wanted}, found {shown(text)}")
+        return Fault(f"{shown(text)} is an address within a network", f"did you mean `{whole}`?")
+    return None
 
 
 CONVERTED = frozenset({"duration", "size", "path"})

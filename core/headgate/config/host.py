@@ -23,6 +23,7 @@ from headgate.config.settings import (
     PollSettings,
     ServerSettings,
     Settings,
+    WebhookSettings,
     WorkerSettings,
 )
 from headgate.config.yaml import Document, read_yaml
@@ -160,7 +161,7 @@ def _settings(
         data=data,
         database=_database(block.get("database"), data, folder),
         jobs=tuple(Path(one) for one in block.get("jobs") or [folder.convert("path", "jobs.d")]),
-        server=ServerSettings(**block.get("server", {})),
+        server=ServerSettings(**_tuples(block.get("server", {}))),
         plugins=_plugin_settings(block.get("plugins", {})),
         git=GitSettings(**git),
         polling=PollSettings(**block.get("polling", {})),
@@ -170,7 +171,8 @@ def _settings(
             ConnectionSettings(
                 name=name,
                 provider=options["provider"],
-                options={key: option for key, option in options.items() if key != "provider"},
+                options={key: option for key, option in options.items() if key not in {"provider", "webhooks"}},
+                webhooks=WebhookSettings(**_tuples(options.get("webhooks", {}))),
             )
             for name, options in block.get("connections", {}).items()
         ),
@@ -184,6 +186,11 @@ def _settings(
         problems=problems,
         unavailable=unavailable,
     )
+
+
+def _tuples(block: Mapping[str, Any]) -> dict[str, Any]:
+    """Lists as the frozen values they become."""
+    return {key: tuple(value) if isinstance(value, list) else value for key, value in block.items()}
 
 
 def _plugin_settings(block: dict[str, Any]) -> PluginSettings:

@@ -58,6 +58,38 @@ SERVER: Schema = {
         "read_timeout": duration_schema(
             "How long a client may take to send a request; slower ones are cut off.", default="10s"
         ),
+        "trusted_proxies": {
+            "type": "array",
+            "items": {"type": "string", "format": "network"},
+            "default": [],
+            "description": "Networks of proxies in front of it, whose `X-Forwarded-For` says who asks. Nobody else's is believed.",
+        },
+    },
+}
+
+WEBHOOKS: Schema = {
+    "type": "object",
+    "title": "webhooks",
+    "additionalProperties": False,
+    "default": {},
+    "description": "What webhooks it takes, beside the seal that each of them needs.",
+    "properties": {
+        "allow": {
+            "type": "array",
+            "items": {"type": "string", "format": "sender"},
+            "minItems": 1,
+            "description": "Only from these networks. `provider` stands for those that the host publishes; they are asked for every hour, and the last good answer counts.",
+        },
+        "per_minute": {
+            "type": "integer",
+            "minimum": 1,
+            "description": "At most so many genuine deliveries a minute; more are answered with 429 and when to come again.",
+        },
+        "replay_window": {
+            "type": "string",
+            "format": "duration",
+            "description": "For so long the same body is the same delivery, whatever id it brings: where the host does not sign the id, who has one request could send it again under another.",
+        },
     },
 }
 

@@ -7,7 +7,7 @@ from typing import Any
 
 from headgate.config.explain import KINDS
 from headgate.config.formats import PATTERNS
-from headgate.config.host_schema import host_file_schema
+from headgate.config.host_schema import WEBHOOKS, host_file_schema
 from headgate.config.job_schema import Schema, file_schema, job_schema
 from headgate.config.kinds import Group, KnownKinds, names
 
@@ -81,7 +81,7 @@ def _published(node: Mapping[str, Any]) -> Iterator[tuple[str, Any]]:
     for key, value in node.items():
         if key.startswith("x-headgate-"):
             continue
-        if key == "format" and isinstance(value, str) and value in {*PATTERNS, "path", "secret"}:
+        if key == "format" and isinstance(value, str) and value in {*PATTERNS, "network", "path", "secret", "sender"}:
             if value in PATTERNS and "pattern" not in node:
                 yield "pattern", PATTERNS[value]
             continue
@@ -150,7 +150,7 @@ def _with_provider(schema: Schema, name: str, kinds: KnownKinds) -> Schema:
         **schema,
         "title": name,
         "description": schema.get("description") or f"{kinds.providers[name].summary.rstrip('.')}.",
-        "properties": {"provider": {"const": name}, **schema.get("properties", {})},
+        "properties": {"provider": {"const": name}, "webhooks": WEBHOOKS, **schema.get("properties", {})},
     }
 
 

@@ -19,6 +19,8 @@ class ServerSettings(msgspec.Struct, frozen=True, kw_only=True):
     """What links in statuses and notifications start with; `None`: `http://host:port`."""
     max_body: int = 26_214_400
     read_timeout: float = 10.0
+    trusted_proxies: tuple[str, ...] = ()
+    """Networks of proxies whose `X-Forwarded-For` is believed."""
 
 
 class PluginSettings(msgspec.Struct, frozen=True, kw_only=True):
@@ -66,12 +68,24 @@ class LogSettings(msgspec.Struct, frozen=True, kw_only=True):
     level: Literal["debug", "info", "warning", "error"] = "info"
 
 
+class WebhookSettings(msgspec.Struct, frozen=True, kw_only=True):
+    """What webhooks a connection takes, beside their seal; `None` or nothing: no such rule.
+
+    `allow`: networks, and `provider` for those the host publishes. `per_minute`: deliveries. `replay_window`: seconds.
+    """
+
+    allow: tuple[str, ...] = ()
+    per_minute: int | None = None
+    replay_window: float | None = None
+
+
 class ConnectionSettings(msgspec.Struct, frozen=True, kw_only=True):
     """One connection: its provider's name, and `options`, which fit that provider's schema."""
 
     name: str
     provider: str
     options: dict[str, Any]
+    webhooks: WebhookSettings = WebhookSettings()
 
 
 class Settings(msgspec.Struct, frozen=True, kw_only=True):

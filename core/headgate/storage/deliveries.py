@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
+import hashlib
 from collections.abc import Sequence
-from datetime import datetime
+from datetime import datetime, timedelta
 from typing import Literal, TypeAlias
 
 import msgspec
@@ -14,7 +15,7 @@ from headgate.storage import dialect
 from headgate.storage.columns import storable
 from headgate.storage.connection import Many, Reading, Writing
 from headgate.storage.pages import Page, page_of
-from headgate.storage.tables import DEDUPE, deliveries, delivery_contents, is_literally
+from headgate.storage.tables import DEDUPE, deliveries, delivery_contents, delivery_digests, is_literally
 
 DeliveryState: TypeAlias = Literal["recorded", "routed", "ignored", "unreadable"]
 
@@ -23,6 +24,7 @@ class NewDelivery(msgspec.Struct, frozen=True, kw_only=True):
     """`key` is the sender's own id (`Seal.key`), `event` the word it calls the event by, for lists.
 
     `state` and `reason`: what is known already of one that needs no routing, which is then settled as it is recorded.
+    `replay_window`: seconds for which the same body is the same delivery, whatever its key; `None`: it may come again.
     """
 
     delivery: Delivery
@@ -31,6 +33,7 @@ class NewDelivery(msgspec.Struct, frozen=True, kw_only=True):
     replay_of: str | None = None
     state: Literal["recorded", "ignored", "unreadable"] = "recorded"
     reason: str = ""
+    replay_window: float | None = None
 
 
 class Recorded(msgspec.Struct, frozen=True, kw_only=True):
@@ -96,8 +99,20 @@ _CONTENT = [column for column in delivery_contents.columns if column.name != "de
 
 async def record(conn: Writing, new: Sequence[NewDelivery]) -> Sequence[Recorded]:
     """Record each, or say which earlier one, here or in the database, has its (connection, key). For `Writer.add`."""
+    replayed = await _replayed(conn, [one for one in new if one.replay_window is not None])
+    if not replayed:
+        return await _record_fresh(conn, new)
+    fresh = await _record_fresh(conn, [one for one in new if one.delivery.id not in replayed])
+    recorded = {one.id: one for one in fresh}
+    ids = [one.delivery.id for one in new]
+    return [recorded.get(one) or Recorded(id=one, duplicate_of=replayed[one]) for one in ids]
+
+
+async def _record_fresh(conn: Writing, new: Sequence[NewDelivery]) -> Sequence[Recorded]:
     kept = {row[0] for row in await conn.execute_many(_RECORD, [_row(one) for one in new])}
     await conn.execute_many(_RECORD_CONTENT, [_content_row(one.delivery) for one in new if one.delivery.id in kept])
+    watched = [one for one in new if one.replay_window is not None and one.delivery.id in kept]
+    await conn.execute_many(_RECORD_DIGEST, [_digest_row(one) for one in watched])
     if len(kept) == len(new):
         return [Recorded(id=one.delivery.id) for one in new]
     first = await _known(conn, [one for one in new if one.delivery.id not in kept])
@@ -109,6 +124,39 @@ async def record(conn: Writing, new: Sequence[NewDelivery]) -> Sequence[Recorded
 
 _RECORD = Many(dialect.insert_unless(deliveries, *DEDUPE).returning(deliveries.c.id))
 _RECORD_CONTENT = Many(sa.insert(delivery_contents))
+
+
+async def _replayed(conn: Reading, new: Sequence[NewDelivery]) -> dict[str, str]:
+    """Those whose body came before within their window, with the delivery it came by, here or in the database."""
+    found: dict[str, str] = {}
+    here: dict[tuple[str, bytes], str] = {}
+    for one in new:
+        connection, digest = one.delivery.connection, _digest(one)
+        since = one.delivery.received_at - timedelta(seconds=one.replay_window or 0)
+        values = {"connection": connection, "digest": digest, "since": since}
+        first = here.get((connection, digest)) or (await conn.execute(_FIRST_OF_DIGEST, values)).scalar()
+        if first is None:
+            here[connection, digest] = one.delivery.id
+        else:
+            found[one.delivery.id] = first
+    return found
+
+
+_FIRST_OF_DIGEST = (
+    sa.select(delivery_digests.c.delivery_id)
+    .where(
+        delivery_digests.c.connection == sa.bindparam("connection"),
+        delivery_digests.c.digest == sa.bindparam("digest"),
+        delivery_digests.c.received_at >= sa.bindparam("since"),
+    )
+    .order_by(delivery_digests.c.delivery_id)
+    .limit(1)
+)
+_RECORD_DIGEST = Many(sa.insert(delivery_digests))
+
+
+def _digest(one: NewDelivery) -> bytes:
+    return hashlib.sha256(one.delivery.body).digest()
 
 
 async def pending(
@@ -227,6 +275,15 @@ def _row(one: NewDelivery) -> dict[str, object]:
         "reason": storable(one.reason),
         "settled_at": None if one.state == "recorded" else one.delivery.received_at,
         "replay_of": one.replay_of,
+    }
+
+
+def _digest_row(one: NewDelivery) -> dict[str, object]:
+    return {
+        "connection": one.delivery.connection,
+        "digest": _digest(one),
+        "delivery_id": one.delivery.id,
+        "received_at": one.delivery.received_at,
     }
 
 

@@ -67,6 +67,29 @@ delivery_contents = sa.Table(
     sa.Column("body", sa.LargeBinary, nullable=False),
 )
 
+# Only of connections that want replays found; SHA-256 of the body.
+delivery_digests = sa.Table(
+    "delivery_digests",
+    metadata,
+    sa.Column("connection", sa.Text, primary_key=True),
+    sa.Column("digest", sa.LargeBinary, primary_key=True),
+    sa.Column("delivery_id", sa.Text, primary_key=True),
+    sa.Column("received_at", Moment, nullable=False),
+    sa.ForeignKeyConstraint(["delivery_id"], ["deliveries.id"], ondelete="CASCADE"),
+    sa.Index("delivery_digests_of_delivery", "delivery_id"),
+    sqlite_with_rowid=False,
+)
+
+# The networks that hosts last said their webhooks come from.
+sender_addresses = sa.Table(
+    "sender_addresses",
+    metadata,
+    sa.Column("connection", sa.Text, primary_key=True),
+    sa.Column("networks", Json(tuple[str, ...]), nullable=False),
+    sa.Column("learned_at", Moment, nullable=False),
+    sqlite_with_rowid=False,
+)
+
 refs = sa.Table(
     "refs",
     metadata,

@@ -331,7 +331,7 @@ def hosting_routes(connections: Mapping[str, Connection], *, public_url: str) ->
                 tag="connections",
                 body=body,
                 replies=(reply,),
-                errors=_ERRORS,
+                errors=(*_ERRORS, 408, 413, 415),
             )
             for word, answer, body, reply, summary in writes
         ),

@@ -23,6 +23,7 @@ DESCRIPTIONS: Final[Mapping[int, str]] = {
     415: "The body is compressed or of another type.",
     417: "An expectation other than 100-continue.",
     422: "What is asked for cannot be done; `detail` says what to do instead.",
+    429: "Too many; see Retry-After.",
     431: "Too many or too long headers.",
     500: "Our fault.",
     502: "Something this needs is not usable.",

@@ -14,6 +14,7 @@ import msgspec
 from headgate.api import Build, Job, Problem, Provider, Reading
 from headgate.plugins.guard import Guard, lone_guard
 from headgate.storage.deliveries import NewDelivery
+from headgate.web.senders import Senders
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -30,6 +31,8 @@ class Connection:
     event_header: str | None = None
     guard: Guard = field(default_factory=lone_guard, compare=False)
     """Stands at every call of the provider."""
+    senders: Senders = field(default_factory=Senders, compare=False)
+    """From where it takes deliveries, and how many."""
 
 
 class Received(Protocol):

@@ -98,6 +98,7 @@ def make_app(
         now=now,
         max_body=limits.max_body,
         read_timeout=limits.read_timeout,
+        trusted_proxies=limits.trusted_proxies,
     )
     of_plugins, refused = plugin_routes(
         routes, guards=guards, metrics=metrics, max_body=MAX_API_BODY, read_timeout=limits.read_timeout

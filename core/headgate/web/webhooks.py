@@ -7,7 +7,7 @@ first, so that a delivery of no interest can be told so and is settled in the tr
 from __future__ import annotations
 
 import math
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from datetime import datetime
 from typing import Annotated, Final
 
@@ -36,6 +36,7 @@ from headgate.web.limits import check_encoding, content_type, read_body
 from headgate.web.ports import Connection, Received
 from headgate.web.problems import Refusal
 from headgate.web.routes import JSON_HEADERS, OPEN, Call, Reply, Route
+from headgate.web.senders import client_address, networks
 
 log = structlog.get_logger(__name__)
 
@@ -71,8 +72,12 @@ class Webhooks:
         now: Callable[[], datetime],
         max_body: int,
         read_timeout: float,
+        trusted_proxies: Sequence[str] = (),
     ) -> None:
-        """`connections` may change while we serve. `max_body` in bytes, `read_timeout` in seconds."""
+        """`connections` may change while we serve. `max_body` in bytes, `read_timeout` in seconds.
+
+        `trusted_proxies`: networks whose `X-Forwarded-For` is believed.
+        """
         self._writer = database.writer
         self._connections = connections
         self._received = received
@@ -80,6 +85,7 @@ class Webhooks:
         self._now = now
         self._max_body = max_body
         self._read_timeout = read_timeout
+        self._trusted_proxies = networks(trusted_proxies)
 
     async def receive(self, call: Call) -> web.Response:
         """One webhook request, from its headers to the answer. Raises `Refusal` for all that is not accepted."""
@@ -92,12 +98,19 @@ class Webhooks:
             self._count(connection, None, "refused")
             log.warning("a delivery for a connection that is not open", connection=name, reason=connection.problem)
             raise Refusal(503, "The connection is not open; its admin can see why.", headers=_RETRY_LATER)
+        address = client_address(request, self._trusted_proxies)
         try:
-            delivery = await self._delivery(request, name, call.path.get("hook", ""))
+            connection.senders.check_address(address)
+            delivery = await self._delivery(request, name, call.path.get("hook", ""), address)
         except Refusal:
             self._count(connection, None, "refused")
             raise
         new, reading = self._sealed(connection, connection.provider, delivery)
+        try:
+            connection.senders.count()
+        except Refusal:
+            self._count(connection, new.event, "refused")
+            raise
         try:
             recorded = await self._writer.add(deliveries.record, new)
         except StorageError as error:
@@ -121,7 +134,7 @@ class Webhooks:
                 "a recorded delivery could not be handed on; it is found in the database", delivery_id=new.delivery.id
             )
 
-    async def _delivery(self, request: web.BaseRequest, connection: str, hook: str) -> Delivery:
+    async def _delivery(self, request: web.BaseRequest, connection: str, hook: str, remote: str) -> Delivery:
         """The request as a value, within all limits."""
         check_encoding(request)
         given_type = content_type(request)
@@ -140,7 +153,7 @@ class Webhooks:
                 [(key.decode("latin-1").lower(), value.decode("latin-1")) for key, value in request.raw_headers]
             ),
             body=body,
-            remote=request.remote or "",
+            remote=remote,
             method=request.method,
             hook=hook,
             query=tuple(request.query.items()) if "?" in request.raw_path else (),
@@ -181,7 +194,12 @@ class Webhooks:
         if guard.uneasy:
             guard.worked("authenticate")
         event = delivery.header(connection.event_header) if connection.event_header else None
-        kept = NewDelivery(delivery=without_tokens(delivery), key=key, event=event and event[:_MAX_EVENT])
+        kept = NewDelivery(
+            delivery=without_tokens(delivery),
+            key=key,
+            event=event and event[:_MAX_EVENT],
+            replay_window=connection.senders.replay_window,
+        )
         if len(delivery.body) > READ_FIRST:
             return kept, None
         return self._read(connection, provider, kept)
@@ -229,7 +247,7 @@ def webhook_routes(webhooks: Webhooks) -> tuple[Route, ...]:
         Reply(status=200, shape=Accepted, description="A duplicate, or of no interest; nothing follows."),
     )
     shared = {"answer": webhooks.receive, "permission": OPEN, "tag": "webhooks", "replies": replies}
-    errors = (400, 401, 404, 408, 413, 415, 417, 503)
+    errors = (400, 401, 403, 404, 408, 413, 415, 417, 429, 503)
     return (
         Route(
             method="POST",
