@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import json
 import random
 from collections.abc import Iterable, Mapping
 from datetime import datetime
@@ -26,6 +27,13 @@ class ProviderContract:
     """The (lower-case) headers that prove a delivery, each of which must be there."""
     covers_body: ClassVar[bool] = True
     """Whether the proof covers the body; a shared token does not."""
+    covers_meaning: ClassVar[bool] = False
+    """The proof stands in the body and covers its fields: a change of the body is refused, or changes nothing at all
+    (neither the seal nor what is read)."""
+    proof_fields: ClassVar[tuple[str, ...]] = ()
+    """The keys of a JSON body that prove it, each of which must be there, where the proof stands in the body."""
+    refusals: ClassVar[tuple[type[Exception], ...]] = (api.Unauthenticated,)
+    """What spoilt deliveries may raise. `CannotCheckYet` only where a spoilt one may name another certificate."""
     same_repository: ClassVar[tuple[str, ...]] = ("acme/web", "acme/web.git", "/acme/web/")
     """Spellings of one repository."""
     no_repository: ClassVar[tuple[str, ...]] = ("", "/", "..", "acme/../web", "-acme/web", "acme/w\nb", "acme/w\0b")
@@ -44,6 +52,10 @@ class ProviderContract:
     def headers(self, body: bytes, secret: str, at: datetime) -> Mapping[str, str]:
         """All headers of a genuine delivery of `body`, sealed with `secret` at the time `at`."""
         raise NotImplementedError
+
+    def sealed(self, body: bytes, secret: str, at: datetime) -> tuple[bytes, Mapping[str, str]]:
+        """What is sent to say `body`: itself, and its headers; where the proof stands in the body, the body around it."""
+        return body, self.headers(body, secret, at)
 
     def unknown(self) -> tuple[bytes, Mapping[str, str]]:
         """Body and changed headers of an event the provider may send and nobody knows."""
@@ -72,7 +84,8 @@ class ProviderContract:
         """A delivery sealed with one of the secrets, or with other `headers`."""
         body = self.body if body is None else body
         if headers is None:
-            headers = self.headers(body, list(self.secrets.values())[secret], NOW).items()
+            body, own = self.sealed(body, list(self.secrets.values())[secret], NOW)
+            headers = own.items()
         return api.Delivery(
             id="d_1",
             connection="contract",
@@ -83,8 +96,20 @@ class ProviderContract:
 
     def refuses(self, provider: api.Provider, delivery: api.Delivery) -> None:
         """`Unauthenticated` and nothing else, for anything else would be a 5xx."""
-        with pytest.raises(api.Unauthenticated):
+        with pytest.raises(self.refusals):
             provider.authenticate(delivery)
+
+    def refuses_or_changes_nothing(self, provider: api.Provider, delivery: api.Delivery, good: api.Delivery) -> None:
+        """Of another body: refused; where the proof covers the meaning only, it may else say the same in other bytes."""
+        if not self.covers_meaning:
+            self.refuses(provider, delivery)
+            return
+        try:
+            seal = provider.authenticate(delivery)
+        except self.refusals:
+            return
+        assert seal == provider.authenticate(good)
+        assert provider.parse(delivery) == provider.parse(good)
 
     # -- what is shown
 
@@ -111,7 +136,8 @@ class ProviderContract:
         """The negative control of the one above."""
         provider = self.open()
         for secret in ("", "correct horse battery stapld", "CORRECT HORSE BATTERY STAPLE"):
-            self.refuses(provider, self.deliver(headers=self.headers(self.body, secret, NOW).items()))
+            body, headers = self.sealed(self.body, secret, NOW)
+            self.refuses(provider, self.deliver(body, headers=headers.items()))
 
     def test_refuses_everything_without_a_secret(self) -> None:
         """No secret, no connection."""
@@ -126,11 +152,11 @@ class ProviderContract:
         if not self.covers_body:
             pytest.skip("this provider's proof does not cover the body")
         provider, good = self.open(), self.deliver()
-        for at in range(0, len(self.body), max(1, len(self.body) // 64)):
-            body = bytearray(self.body)
+        for at in range(0, len(good.body), max(1, len(good.body) // 64)):
+            body = bytearray(good.body)
             body[at] ^= 1
-            self.refuses(provider, msgspec.structs.replace(good, body=bytes(body)))
-        self.refuses(provider, msgspec.structs.replace(good, body=good.body + b"\n"))
+            self.refuses_or_changes_nothing(provider, msgspec.structs.replace(good, body=bytes(body)), good)
+        self.refuses_or_changes_nothing(provider, msgspec.structs.replace(good, body=good.body + b"\n"), good)
 
     def test_refuses_a_spoilt_proof(self) -> None:
         """Missing, empty, cut, longer, not ASCII, doubled: each header of the proof, each way."""
@@ -155,6 +181,21 @@ class ProviderContract:
             self.refuses(provider, msgspec.structs.replace(good, headers=tuple(others)))
             doubled = (*others, (name, value), (name, value))
             self.refuses(provider, msgspec.structs.replace(good, headers=doubled))
+
+    def test_refuses_a_spoilt_field_of_the_proof(self) -> None:
+        """The same of each key that proves a body from inside."""
+        if not self.proof_fields:
+            pytest.skip("this provider's proof stands in headers")
+        provider, good = self.open(), self.deliver()
+        sent = json.loads(good.body)
+        for name in self.proof_fields:
+            value = sent[name]
+            others = {key: kept for key, kept in sent.items() if key != name}
+            spoilt = ("", " ", value[:-1], value[1:], value + "0", value + "\u00e9", value + "\n", None, 7, [value])
+            bodies = [json.dumps({**others, name: other}).encode() for other in spoilt]
+            doubled = json.dumps(others)[:-1] + f', "{name}": {json.dumps(value)}, "{name}": {json.dumps(value)}}}'
+            for body in (*bodies, json.dumps(others).encode(), doubled.encode()):
+                self.refuses(provider, msgspec.structs.replace(good, body=body))
 
     def test_refuses_the_headers_of_another_provider(self) -> None:
         """The provider comes from the URL, never from what a request calls itself."""
@@ -188,7 +229,9 @@ class ProviderContract:
                     continue  # what was added around it says nothing, where several proofs may stand in a row
                 headers = tuple((name, value if name == target else kept) for name, kept in good.headers)
                 mutant = msgspec.structs.replace(good, headers=headers)
-            if mutant != good:
+            if mutant != good and target == "body":
+                self.refuses_or_changes_nothing(provider, mutant, good)
+            elif mutant != good:
                 self.refuses(provider, mutant)
 
     def test_reads_its_own_delivery(self) -> None:
@@ -213,7 +256,8 @@ class ProviderContract:
     def test_ignores_an_unknown_event_with_a_reason(self) -> None:
         """A new event of the provider is no fault of anybody's."""
         body, changed = self.unknown()
-        headers = {**self.headers(body, next(iter(self.secrets.values())), NOW), **changed}
+        body, own = self.sealed(body, next(iter(self.secrets.values())), NOW)
+        headers = {**own, **changed}
         reading = self.open().parse(self.deliver(body, headers=headers.items()))
         assert isinstance(reading, api.Ignored)
         assert reading.reason
