@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import json
 import math
+from collections import Counter
 from typing import Any, TypeVar
 
 import msgspec
@@ -26,8 +27,8 @@ T = TypeVar("T")
 def read_json(body: bytes, shape: type[T]) -> T:
     """The body as a `shape` (a msgspec Struct naming only what we use; unknown keys are passed over).
 
-    Raises `Unreadable` for anything that is not UTF-8 JSON, nests or counts beyond the limits, repeats a key with
-    another value, or does not fit; the message names the place (`$.commits[0].id`).
+    Raises `Unreadable` for anything that is not UTF-8 JSON, nests or counts beyond the limits, repeats a key,
+    or does not fit; the message names the place (`$.commits[0].id`).
     """
     return fit(read_plain_json(body), shape)
 
@@ -40,14 +41,18 @@ def fit(value: Any, shape: type[T]) -> T:
         raise Unreadable(f"the payload is not of the form its type promises: {error}") from None
 
 
-def read_plain_json(body: bytes) -> Any:
-    """The body as dicts, lists and scalars, within the same limits as `read_json`."""
+def read_plain_json(body: bytes, *, repeated_text: bool = False) -> Any:
+    """The body as dicts, lists and scalars, within the same limits as `read_json`.
+
+    `repeated_text`: a key may stand twice with the same text, which is one thing to every reader. Not for a body that
+    carries its own proof.
+    """
     try:
         text = body.decode()
     except UnicodeDecodeError as error:
         raise Unreadable(f"the body is not UTF-8: {error.reason} at byte {error.start}") from None
     try:
-        value = _DECODER.decode(text)
+        value = (_LENIENT if repeated_text else _DECODER).decode(text)
     except RecursionError:
         raise Unreadable(f"the body nests deeper than {MAX_DEPTH} levels") from None
     except ValueError as error:
@@ -85,13 +90,24 @@ def _check_characters(value: Any) -> None:
 def _object_without_doubles(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
     result = dict(pairs)
     if len(result) != len(pairs):
-        seen: dict[str, Any] = {}
-        for key, value in pairs:
-            # The same text twice is one thing to every reader; recorded deliveries have it.
-            if key in seen and not (type(value) is str and seen[key] == value):
+        seen: set[str] = set()
+        for key, _ in pairs:
+            if key in seen:
                 raise ValueError(f"the key {key[:80]!r} stands twice in one object")
-            seen[key] = value
+            seen.add(key)
     return result
+
+
+def _object_with_repeated_text(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
+    result = dict(pairs)
+    if len(result) == len(pairs) or all(type(value) is str and result[key] == value for key, value in _doubled(pairs)):
+        return result
+    return _object_without_doubles(pairs)
+
+
+def _doubled(pairs: list[tuple[str, Any]]) -> list[tuple[str, Any]]:
+    counts = Counter(key for key, _ in pairs)
+    return [(key, value) for key, value in pairs if counts[key] > 1]
 
 
 def _short_int(text: str) -> int:
@@ -113,9 +129,6 @@ def _no_constant(text: str) -> float:
     raise ValueError(f"{text} is not JSON")
 
 
-_DECODER = json.JSONDecoder(
-    object_pairs_hook=_object_without_doubles,
-    parse_int=_short_int,
-    parse_float=_short_float,
-    parse_constant=_no_constant,
-)
+_LIMITS: dict[str, Any] = {"parse_int": _short_int, "parse_float": _short_float, "parse_constant": _no_constant}
+_DECODER = json.JSONDecoder(object_pairs_hook=_object_without_doubles, **_LIMITS)
+_LENIENT = json.JSONDecoder(object_pairs_hook=_object_with_repeated_text, **_LIMITS)

@@ -4,8 +4,7 @@ A provider's folder has these files, in the order a fact meets them: `connection
 connection can do), `webhooks.py` (which event is which), `shapes.py` (payloads as they are sent), `converters.py`,
 `merge_requests.py`, `people.py` and `projects.py` (payloads as our events), `client.py` (how the API is spoken to),
 `answers.py` and `change_answers.py` (its answers as our values), `reading.py`, `discovery.py`, `writing.py` and
-`hooks.py` (calls), and
-`names.py` (how projects are named).
+`hooks.py` (calls), and `names.py` (how projects are named).
 """
 
 from __future__ import annotations

@@ -43,9 +43,11 @@ def merge_request(payload: shapes.MergeRequestPayload) -> api.Reading:
         actions = tuple(_updates(change, payload.changes or shapes.Changes()))
     else:
         actions = (ACTIONS[action],) if action in ACTIONS else ()
+    if action == "update" and not actions:
+        return api.Ignored(reason="the update of a merge request changes nothing a job looks at")
     if not actions:
-        what = "an update that changes nothing a job looks at" if action == "update" else f"the action `{action[:80]}`"
-        return api.Ignored(reason=f"{what} of a merge request")
+        why = f"the action `{action[:80]}` is not known" if action else "nothing happened to it: a test, most likely"
+        return api.Ignored(reason=f"a merge request: {why}")
     if change.last_commit is None:
         return api.Ignored(reason="the merge request has no commit yet")
     head = api.full_sha(change.last_commit.id)
