@@ -80,23 +80,19 @@ class _Page(msgspec.Struct, rename="camel"):
     is_last_page: bool = True
 
 
-class Cut:
-    """Goes on like any listing, and notices one that the host cut: `bool(cut)` once the last page was read.
+class Unpaged:
+    """Goes on like any listing, and notices one that the host cut: `cut` once the last page was read.
 
     Changed files have no second page: https://confluence.atlassian.com/bitbucketserver/configuration-properties-776640155.html
     (`page.max.changes`). A page that is exactly full counts as cut, for it looks the same.
     """
 
     def __init__(self) -> None:
-        self._cut = False
+        self.cut = False
 
     def __call__(self, answer: Answer) -> Next:
         """See `headgate.api.client.NextPage`."""
         page, following = answer.read(_Page), page_start(answer)
         full = page.limit is not None and page.size >= page.limit
-        self._cut = following is None and (full or not page.is_last_page)
+        self.cut = following is None and (full or not page.is_last_page)
         return following
-
-    def __bool__(self) -> bool:
-        """Whether there is more than was listed."""
-        return self._cut

@@ -12,7 +12,7 @@ from typing import ParamSpec, TypeVar
 from headgate import api
 from headgate.api.client import BaseUrl, Client, segment
 from headgate_plugins.bitbucket_server import answers, shapes
-from headgate_plugins.bitbucket_server.client import LARGEST_PAGE, PAGE, REST, Cut, repository_path
+from headgate_plugins.bitbucket_server.client import LARGEST_PAGE, PAGE, REST, Unpaged, repository_path
 from headgate_plugins.bitbucket_server.converters import commit
 from headgate_plugins.bitbucket_server.names import account
 
@@ -90,9 +90,11 @@ class Reads:
 
     async def _changes(self, path: str, params: dict[str, str]) -> tuple[tuple[api.ChangedFile, ...], bool]:
         """All that the host lists, and whether it cut the list."""
-        cut = Cut()
-        listing = self._client.pages(path, type=answers.Change, params={**params, "limit": LARGEST_PAGE}, next_page=cut)
-        return tuple([answers.changed_file(found) async for found in listing]), bool(cut)
+        paging = Unpaged()
+        listing = self._client.pages(
+            path, type=answers.Change, params={**params, "limit": LARGEST_PAGE}, next_page=paging
+        )
+        return tuple([answers.changed_file(found) async for found in listing]), paging.cut
 
     async def _all_changes(self, path: str, params: dict[str, str]) -> tuple[api.ChangedFile, ...]:
         files, cut = await self._changes(path, params)
