@@ -13,6 +13,7 @@ from typing import Any, Literal, Protocol, Self, TypeAlias, TypeVar
 import aiohttp
 import structlog
 
+from headgate.api.capabilities import KnowsSenderAddresses
 from headgate.api.credentials import Credential, CredentialStore, CredentialSummary, Secret, WritableCredentialStore
 from headgate.api.errors import HeadgateError, PluginError
 from headgate.api.executors import Executor
@@ -27,6 +28,7 @@ from headgate.plugins import LoadedPlugins
 from headgate.plugins.guard import Guard, Guards
 from headgate.telemetry.metrics import Metrics
 from headgate.web.ports import Connection
+from headgate.web.senders import PUBLISHED, Senders
 
 OPEN_WITHIN = 30.0
 """Seconds a kind may take to open; a hanging one is given up, and the server starts without it."""
@@ -191,6 +193,8 @@ class OpenKinds:
         self.notifiers: dict[str, Notifier] = {}
         self.executors: dict[str, Executor] = {}
         self.problems: dict[str, str] = {}
+        self.published: dict[str, tuple[str, ...]] = {}
+        """The networks that hosts say their webhooks come from, by connection; whoever asks them writes it here."""
 
     async def __aenter__(self) -> Self:
         """Itself."""
@@ -214,6 +218,7 @@ class OpenKinds:
                 metrics=self._metrics,
                 guards=self._guards,
                 problems=dict(settings.unavailable),
+                published=self.published,
             )
             kinds = self._plugins.kinds
             # The stores first, because the others ask for secrets while they open.
@@ -249,12 +254,14 @@ class _Door:
         metrics: Metrics,
         guards: Guards,
         problems: dict[str, str],
+        published: Mapping[str, tuple[str, ...]],
     ) -> None:
         self._stack = stack
         self._plugins = plugins
         self._host = host
         self._metrics = metrics
         self._guards = guards
+        self._published = published
         self.problems = problems
 
     async def enter_all(
@@ -273,6 +280,19 @@ class _Door:
         """A connection, open or with the reason why it is not."""
         place = f"connections.{one.name}"
         provider: Provider | None = await self.enter(place, one.name, ("provider", one.provider), kind, one.options)
+        rules = one.webhooks
+        senders = Senders(
+            allow=rules.allow,
+            published=lambda: self._published.get(one.name),
+            per_minute=rules.per_minute,
+            replay_window=rules.replay_window,
+        )
+        if provider is not None and senders.wants_published and not isinstance(provider, KnowsSenderAddresses):
+            self.problems[place] = (
+                f"`webhooks.allow` names `{PUBLISHED}`, and {one.provider} does not publish where its webhooks come "
+                "from; write the networks yourself"
+            )
+            provider = None
         return Connection(
             name=one.name,
             kind=one.provider,
@@ -280,6 +300,7 @@ class _Door:
             problem=self.problems.get(place, ""),
             event_header=kind.event_header,
             guard=self._guards.of("provider", one.provider),
+            senders=senders,
         )
 
     async def enter(

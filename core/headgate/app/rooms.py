@@ -32,6 +32,7 @@ from headgate.flow import Flow
 from headgate.notifications.outbox import Outbox
 from headgate.plugins import LoadedPlugins
 from headgate.plugins.guard import Guard, Guards
+from headgate.scheduling.addresses import Addresses
 from headgate.scheduling.inbox import Inbox, OpenConnection
 from headgate.scheduling.polls import Poller
 from headgate.storage import builds, deliveries
@@ -139,6 +140,13 @@ class Rooms:
             log=structlog.get_logger("headgate.inbox"),
             now=_now,
         )
+        self._addresses = Addresses(
+            database=database,
+            wanted=lambda: {name: one for name, one in opened.connections.items() if one.senders.wants_published},
+            published=opened.published,
+            log=structlog.get_logger("headgate.addresses"),
+            now=_now,
+        )
         self._reload = Reload(
             written,
             kinds=plugins.kinds,
@@ -179,7 +187,15 @@ class Rooms:
         self._health.set("worker", "ok")
         try:
             async with asyncio.TaskGroup() as tasks:
-                for work in (self._inbox, self._worker, self._outbox, self._reload, self._sources, self._disks):
+                for work in (
+                    self._inbox,
+                    self._worker,
+                    self._outbox,
+                    self._reload,
+                    self._sources,
+                    self._disks,
+                    self._addresses,
+                ):
                     tasks.create_task(work.run(), name=type(work).__name__)
                 tasks.create_task(self._watch_queue(), name="queue depth")
         finally:

@@ -39,7 +39,7 @@ ALL: Final = "everything"
 METHODS: Final = frozenset({
     "answer", "authenticate", "branches", "changed_paths", "changes", "clone_source", "create_hook", "delete_hook",
     "discover", "get", "hook_deliveries", "hooks", "judge", "list", "match", "normalise", "order_key", "parse", "poll_plan",
-    "redeliver", "report_status", "run", "tags", "tell", "test_connection", "update_hook", "wants",
+    "redeliver", "report_status", "run", "sender_addresses", "tags", "tell", "test_connection", "update_hook", "wants",
 })  # fmt: skip
 """What the host calls by name; other code of a plugin is its own, and held against all of it."""
 

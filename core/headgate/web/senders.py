@@ -39,7 +39,7 @@ class Senders:
         """
         self.replay_window = replay_window
         self._own = networks([one for one in allow if one != PUBLISHED])
-        self._wants_published = PUBLISHED in allow
+        self.wants_published = PUBLISHED in allow
         self._published = published
         self._read: tuple[Sequence[str] | None, tuple[Network, ...]] = (None, ())
         self._per_minute = per_minute
@@ -49,12 +49,12 @@ class Senders:
 
     def check_address(self, address: str) -> None:
         """Raises a 403 `Refusal` for an address that is not allowed, a 503 while nobody knows which are."""
-        if not self._own and not self._wants_published:
+        if not self._own and not self.wants_published:
             return
         given = address_of(address)
         if given is not None and any(given in network for network in self._own):
             return
-        if self._wants_published:
+        if self.wants_published:
             said = self._published()
             if said is None:
                 raise Refusal(503, "The addresses to take this from are not known yet.", headers={"Retry-After": "60"})
