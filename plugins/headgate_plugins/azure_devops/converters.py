@@ -7,13 +7,9 @@ from __future__ import annotations
 
 import re
 from typing import Literal
-from urllib.parse import quote, urlsplit
 
 from headgate import api
-from headgate_plugins.azure_devops import shapes
-from headgate_plugins.azure_devops.names import normalise
-
-DEFAULT_HOST = "dev.azure.com"
+from headgate_plugins.azure_devops import shapes, spelling
 
 TOO_LITTLE = (
     "the subscription sends too little; set `Resource details to send` to All, and the version to the newest offered"
@@ -27,7 +23,7 @@ def push(payload: shapes.Push, text: str) -> api.Reading:  # noqa: ARG001 - a co
     """
     if payload.repository is None or payload.ref_updates is None:
         return api.Ignored(reason=f"`git.push`: {TOO_LITTLE}")
-    repository = _repository(payload.repository)
+    repository = spelling.repository(payload.repository)
     commits = tuple(_commit(one) for one in payload.commits or ()) if len(payload.ref_updates) == 1 else ()
     moves = [_move(one, payload, repository, commits) for one in payload.ref_updates]
     events = tuple(move for move in moves if move is not None)
@@ -43,7 +39,7 @@ def _move(
     before, after = api.full_sha_or_none(update.old_object_id), api.full_sha_or_none(update.new_object_id)
     if before is None and after is None:
         raise ValueError(f"`{update.name[:80]}` leads from nothing to nothing")
-    actor, page = _account_or_none(payload.pushed_by), _page(payload.repository)
+    actor, page = spelling.account(payload.pushed_by), spelling.page(payload.repository)
     url = f"{page}/commit/{after}" if page and after else page
     if commits and commits[0].id == after:  # the newest first; ours last
         commits = commits[::-1]
@@ -63,13 +59,13 @@ def _move(
         actor=actor,
         url=url,
         commits=commits,
-        default_branch=_branch(payload.repository.default_branch) if payload.repository else None,
+        default_branch=spelling.branch(payload.repository.default_branch) if payload.repository else None,
     )
 
 
 def pull_request_created(change: shapes.PullRequest, text: str) -> api.Reading:  # noqa: ARG001 - a converter's signature
     """https://learn.microsoft.com/en-us/azure/devops/service-hooks/events#git.pullrequest.created"""
-    return _change(change, "opened", _account_or_none(change.created_by))
+    return _change(change, "opened", spelling.account(change.created_by))
 
 
 def pull_request_merged(change: shapes.PullRequest, text: str) -> api.Reading:
@@ -138,14 +134,14 @@ def commented(payload: shapes.Commented, text: str) -> api.Reading:  # noqa: ARG
     return api.Parsed(
         events=(
             api.Comment(
-                repository=_repository(change.repository),
+                repository=spelling.repository(change.repository),
                 on="change_request",
                 action=action,
                 body=comment.content or "",
-                author=_account(comment.author),
+                author=spelling.account(comment.author) or "",
                 change=change.pull_request_id,
-                actor=_account_or_none(comment.author),
-                url=_change_page(change),
+                actor=spelling.account(comment.author),
+                url=spelling.change_page(change),
             ),
         )
     )
@@ -172,17 +168,17 @@ def build_complete(build: shapes.Build, text: str) -> api.Reading:  # noqa: ARG0
     if state is None:
         return api.Ignored(reason=f"`{name[:80]}` ended with the unknown result `{str(build.result)[:40]}`")
     repo = shapes.Repo(name=source.name, project=project, remote_url=source.url)
-    branch = _branch(build.source_branch)
+    branch = spelling.branch(build.source_branch)
     return api.Parsed(
         events=(
             api.CiStatus(
-                repository=_repository(repo),
+                repository=spelling.repository(repo),
                 sha=api.full_sha(build.source_version),
                 context=name,
                 state=state,
                 branches=(branch,) if branch else (),
-                actor=_account_or_none(build.requested_for),
-                url=_web_link(build.links),
+                actor=spelling.account(build.requested_for),
+                url=spelling.web_link(build.links),
             ),
         )
     )
@@ -194,8 +190,8 @@ def _change(change: shapes.PullRequest, action: api.ChangeAction, actor: str | N
     head = change.last_merge_source_commit
     if head is None or not head.commit_id:
         return api.Ignored(reason="a pull request whose head is not known yet; what follows names it")
-    repository, source = _repository(change.repository), None
-    source_branch, target_branch = _branch(change.source_ref_name), _branch(change.target_ref_name)
+    repository, source = spelling.repository(change.repository), None
+    source_branch, target_branch = spelling.branch(change.source_ref_name), spelling.branch(change.target_ref_name)
     if source_branch is None or target_branch is None:
         raise ValueError("a source or target that is no branch")
     target = change.last_merge_target_commit
@@ -203,7 +199,7 @@ def _change(change: shapes.PullRequest, action: api.ChangeAction, actor: str | N
     if change.fork_source is None:
         source = repository
     elif change.fork_source.repository is not None:
-        source = _repository(change.fork_source.repository)
+        source = spelling.repository(change.fork_source.repository)
     return api.Parsed(
         events=(
             api.ChangeRequest(
@@ -215,12 +211,12 @@ def _change(change: shapes.PullRequest, action: api.ChangeAction, actor: str | N
                 target=api.ChangeTarget(
                     branch=target_branch, sha=api.full_sha_or_none(target.commit_id if target else None)
                 ),
-                author=_account(change.created_by),
+                author=spelling.account(change.created_by) or "",
                 actor=actor,
-                url=_change_page(change),
+                url=spelling.change_page(change),
                 from_fork=forked,
                 draft=bool(change.is_draft),
-                labels=tuple(label.name for label in change.labels or () if label.name and label.active),
+                labels=spelling.labels(change),
                 # Only refs/pull/N/merge exists, which leads to the merge and never to the head.
                 head_ref=None,
             ),
@@ -238,51 +234,10 @@ def _commit(commit: shapes.PushedCommit) -> api.Commit:
     )
 
 
-def _repository(repo: shapes.Repo) -> api.Repository:
-    path = f"{(repo.project.name if repo.project else None) or ''}/{repo.name or ''}"
-    normalise(path)
-    url = repo.web_url or repo.remote_url
-    return api.Repository(host=api.host_of(url) if url else DEFAULT_HOST, path=path)
-
-
-def _page(repo: shapes.Repo | None) -> str | None:
-    """Where people open it, without the user that `remoteUrl` may have."""
-    url = (repo.web_url or repo.remote_url) if repo else None
-    if not url:
-        return None
-    parts = urlsplit(url)
-    if parts.scheme not in {"http", "https"} or not parts.hostname:
-        return None
-    return f"{parts.scheme}://{api.host_of(url)}{quote(parts.path.rstrip('/'), safe='/%')}"
-
-
-def _change_page(change: shapes.PullRequest) -> str | None:
-    page = _page(change.repository)
-    return f"{page}/pullrequest/{change.pull_request_id}" if page else _web_link(change.links)
-
-
-def _web_link(links: shapes.Links | None) -> str | None:
-    return links.web.href if links is not None and links.web is not None else None
-
-
-def _branch(ref: str | None) -> str | None:
-    """The short name; `None` for any other ref."""
-    return ref.removeprefix("refs/heads/") if ref and ref.startswith("refs/heads/") else None
-
-
-def _account(person: shapes.Identity | shapes.Reviewer | None) -> str:
-    """The account's name; the identity's id says nothing to people, and is taken last."""
-    return _account_or_none(person) or ""
-
-
-def _account_or_none(person: shapes.Identity | shapes.Reviewer | None) -> str | None:
-    return (person.unique_name or person.display_name or person.id or None) if person else None
-
-
 def _actor(change: shapes.PullRequest, text: str) -> str | None:
     """Who the message begins with, if exactly one of those whom the payload names is called so."""
     people = [change.created_by, change.closed_by, *(change.reviewers or ())]
     named = [one for one in people if one is not None and one.display_name and text.startswith(f"{one.display_name} ")]
     longest = max((len(one.display_name or "") for one in named), default=0)
-    accounts = {_account(one) for one in named if len(one.display_name or "") == longest}
+    accounts = {spelling.account(one) for one in named if len(one.display_name or "") == longest}
     return accounts.pop() if len(accounts) == 1 else None
