@@ -10,7 +10,7 @@ from headgate import api
 _NAME = re.compile(r"[A-Za-z0-9._-]{1,100}")
 _REGION = re.compile(r"[a-z]{2}(-[a-z]+)+-[0-9]+")
 _ARN = re.compile(r"arn:aws[a-z-]*:codecommit:(?P<region>[a-z0-9-]+):[^:]*:(?P<name>[^:/]+)")
-_HELPER = re.compile(r"codecommit::(?:[a-z0-9-]+:)?//(?:[^@/]+@)?(?P<name>[^/]+)")
+_HELPER = re.compile(r"codecommit(?:::[a-z0-9-]+)?://(?:[^@/]+@)?(?P<name>[^/]+)")
 
 REGION_PATTERN = f"^{_REGION.pattern}$"
 """Of a region's code: `eu-central-1`, `us-gov-west-1`, `cn-north-1`."""
