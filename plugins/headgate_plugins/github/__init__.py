@@ -1,8 +1,10 @@
 """GitHub, in the cloud and Enterprise Server: its hook, kind and schema; not how a delivery is read or a call made.
 
-A provider's folder has these files, in the order a fact meets them: `connection.py` (open, authenticate, and
-what a connection can do), `webhooks.py` (which event is which), `shapes.py` (payloads as they are sent),
-`converters.py` (payloads as our events), `client.py` (calls to the API), and `names.py` (how repositories are named).
+A provider's folder has these files, in the order a fact meets them: `connection.py` (open, authenticate, test),
+`webhooks.py` (which event is which), `shapes.py` (payloads as they are sent), `converters.py` (payloads as our events),
+`client.py` (how the API is spoken to), `answers.py` (what it says, as our values), `reading.py`, `writing.py` and
+`hooks.py` (what is asked), and `names.py` (how repositories are named). GitHub's own are `access.py` and `app.py` (as
+whom it is asked), `discovery.py` (which repositories there are) and `trees.py` (what stands where in a commit).
 """
 
 from __future__ import annotations
@@ -10,6 +12,7 @@ from __future__ import annotations
 from collections.abc import Iterable
 
 from headgate import api
+from headgate_plugins.github.access import OAUTH
 from headgate_plugins.github.connection import GitHub, open_connection
 from headgate_plugins.github.names import normalise
 from headgate_plugins.github.webhooks import read
@@ -30,8 +33,8 @@ SCHEMA = {
         "accept_unsigned": api.ACCEPT_UNSIGNED_SCHEMA,
         "credential": {
             **api.REFERENCE_SCHEMA,
-            "description": "A token or user_password, to clone and to report statuses. Bind it to the hosts it goes "
-            "to: github.com and api.github.com; for Enterprise Server its own host.",
+            "description": "A token, github_app, oauth or user_password, to clone, report and ask. Bind it to the "
+            "hosts it goes to: github.com and api.github.com; for Enterprise Server its own host.",
         },
     },
     "oneOf": api.SEALED_OR_OPEN,
@@ -51,5 +54,6 @@ def headgate_providers() -> Iterable[api.ProviderKind]:
         normalise=normalise,
         read=read,
         event_header="x-github-event",
-        credential_types=("token", "user_password"),
+        credential_types=("token", "github_app", "oauth", "user_password"),
+        oauth=OAUTH,
     )

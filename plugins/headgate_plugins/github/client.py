@@ -9,13 +9,12 @@ from urllib.parse import urlsplit
 
 from headgate import api
 from headgate.api.client import (
+    Authorize,
     BaseUrl,
-    Bounds,
     Client,
     Dialect,
     Paging,
     RateLimits,
-    StoredCredential,
     budget_headers,
     challenge_scope,
     link_header,
@@ -23,8 +22,8 @@ from headgate.api.client import (
     scope_headers,
 )
 
-BOUNDS = Bounds(most_bytes=4_194_304)
-"""None of the answers we ask for comes near."""
+PAGE = "100"
+"""Items of a page, the most there are."""
 
 _SEARCHES = {"/search/code": "code_search", "/search/": "search", "/graphql": "graphql", "/api/graphql": "graphql"}
 """Paths that draw on budgets of their own. https://docs.github.com/en/rest/rate-limit/rate-limit"""
@@ -47,7 +46,8 @@ DIALECT = Dialect(
     ),
     # https://docs.github.com/en/rest/using-the-rest-api/using-pagination-in-the-rest-api
     paging=Paging(next=link_header),
-    meanings={422: api.Conflict, 451: api.NotFound},
+    # 405: https://docs.github.com/en/rest/pulls/pulls#merge-a-pull-request, "if merge cannot be performed"
+    meanings={405: api.Conflict, 422: api.Conflict, 451: api.NotFound},
     needs=(
         scope_headers(accepted="x-accepted-oauth-scopes", granted="x-oauth-scopes"),
         needed_header("x-accepted-github-permissions"),
@@ -56,10 +56,9 @@ DIALECT = Dialect(
 )
 
 
-def open_client(host: api.Host, *, base_url: str, configured: bool, reference: str | None) -> Client:
-    """The client of a connection. `configured`: an admin wrote the base URL."""
-    base = BaseUrl.read(api_url(base_url), configured=configured)
-    return Client(host, base, dialect=DIALECT, authorize=StoredCredential(host, reference, base), bounds=BOUNDS)
+def open_client(host: api.Host, base: BaseUrl, authorize: Authorize) -> Client:
+    """A client for the API at `base`."""
+    return Client(host, base, dialect=DIALECT, authorize=authorize)
 
 
 def api_url(base_url: str) -> str:

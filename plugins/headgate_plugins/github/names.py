@@ -20,3 +20,28 @@ def normalise(text: str) -> str:
     if not slash or not _OWNER.fullmatch(owner) or not _NAME.fullmatch(name) or name in {".", "..", ".git"}:
         raise ValueError(f"{text!r} does not name a GitHub repository; write owner/name")
     return path.lower()
+
+
+def repository_path(repository: str) -> str:
+    """`owner/name` as the job or the event spells it; `NotFound` when it names no repository."""
+    try:
+        normalise(repository)
+    except ValueError as error:
+        raise api.NotFound(str(error)) from None
+    if "://" in repository or ":" in repository:
+        return normalise(repository)
+    return repository.strip("/").removesuffix(".git")
+
+
+def owner(text: str) -> str:
+    """A user or an organisation, as it is spelled; `NotFound` for what can be neither."""
+    if not _OWNER.fullmatch(text):
+        raise api.NotFound(f"{text[:80]!r} is no user and no organisation of GitHub")
+    return text
+
+
+def number(text: str, what: str) -> str:
+    """An id that GitHub gave, which is a number; `NotFound` for what cannot be one. `what` names it."""
+    if not (text.isascii() and text.isdecimal()):
+        raise api.NotFound(f"GitHub has no {what} {text[:80]!r}")
+    return text

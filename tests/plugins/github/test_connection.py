@@ -26,6 +26,7 @@ class TestContract(ProviderContract):
     kind = KIND
     body = PUSH
     signature_headers = ("x-hub-signature-256",)
+    mutants = 10_000
     same_repository = (
         "acme/web",
         "Acme/Web",
@@ -243,7 +244,7 @@ async def test_an_error_page_and_an_endless_answer_are_unavailable():
     async with connected(lambda _: web.Response(status=503, text="<html>")) as provider:
         with pytest.raises(api.Unavailable):
             await report(provider)
-    async with connected(lambda _: web.Response(status=200, body=b" " * 5_000_000)) as provider:
+    async with connected(lambda _: web.Response(status=200, body=b" " * 9_000_000)) as provider:
         with pytest.raises(api.Unavailable, match="longer"):
             await report(provider)
 

@@ -237,9 +237,7 @@ def test_every_signature_vector_of_github():
             headers=((vector["header"].lower(), vector["signature"]),),
             body=body,
         )
-        provider = GitHub(
-            site=None, client=None, clones=None, has_credential=False, secrets=[api.Secret(vector["secret"])]
-        )
+        provider = GitHub(site=None, access=None, secrets=[api.Secret(vector["secret"])])
         # SHA-1, and Bitbucket's SHA-256 in the older header, are right sums and yet no seal here.
         valid = vector["expect_valid"] and vector["header"] == "X-Hub-Signature-256"
         count += valid

@@ -33,6 +33,7 @@ T = TypeVar("T")
 
 _IDEMPOTENT = frozenset({"GET", "HEAD", "PUT", "DELETE", "OPTIONS"})
 _DEFAULT_BOUNDS = Bounds()
+_NO_CONTENT = 204
 
 
 class Client:
@@ -188,6 +189,8 @@ class Client:
 
 
 def _items(answer: Answer, key: str | None, shape: type[T]) -> list[T]:
+    if answer.status == _NO_CONTENT:  # GitHub: the contributors of an empty repository
+        return []
     shapes = cast("type[list[T]]", GenericAlias(list, (shape,)))
     if key is None:
         return answer.read(shapes)
