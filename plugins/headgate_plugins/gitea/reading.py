@@ -40,8 +40,8 @@ class Reads(Asks):
             raw = await self._client.call("GET", f"{at}/raw/{file_path(path)}", params={"ref": ref})
             return api.FileContent(path=path, content=raw.body, revision=found.sha)
         try:
-            content = base64.b64decode(found.content)
-        except binascii.Error:
+            content = base64.b64decode("".join(found.content.split()), validate=True)
+        except (binascii.Error, ValueError):
             raise api.ProviderError(f"the content of {path!r} is not base64") from None
         return api.FileContent(path=path, content=content, revision=found.sha)
 
