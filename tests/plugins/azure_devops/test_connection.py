@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import base64
 import re
 
@@ -119,9 +120,18 @@ class TestHeader(TestBasic):
         self.refuses(self.open(), self.deliver(headers=[("x-other-token", secret)]))
 
 
+def opened(secret="hook"):
+    host = ContractHost({"secret://s/h": api.Credential(type="text", fields={"text": api.Secret(secret)})})
+
+    async def one():
+        async with KIND.open(BASE | {"webhook_secrets": ["secret://s/h"]}, host) as provider:
+            return provider
+
+    return asyncio.run(one())
+
+
 def sealed(body):
-    delivery = azure.delivery(body, [("authorization", basic("headgate", "hook"))])
-    return azure_devops.AzureDevOps(secrets=[api.Secret("hook")]).authenticate(delivery)
+    return opened().authenticate(azure.delivery(body, [("authorization", basic("headgate", "hook"))]))
 
 
 def test_the_events_id_is_the_key_and_the_samples_of_the_test_button_have_none():
@@ -138,7 +148,7 @@ def test_the_body_is_not_read_before_the_seal(monkeypatch):
         raise AssertionError(body)
 
     monkeypatch.setattr("headgate_plugins.azure_devops.connection.event_id", fails)
-    provider = azure_devops.AzureDevOps(secrets=[api.Secret("hook")])
+    provider = opened()
     with pytest.raises(api.Unauthenticated):
         provider.authenticate(azure.delivery(azure.push()))
 
@@ -181,11 +191,9 @@ def test_the_base_url_names_the_organisation_and_has_no_default():
         jsonschema.validate({"webhook_secrets": ["secret://s/h"]}, KIND.schema)
 
 
-async def test_an_empty_webhook_secret_is_no_secret():
-    host = ContractHost({"secret://s/h": api.Credential(type="text", fields={"text": api.Secret("")})})
+def test_an_empty_webhook_secret_is_no_secret():
     with pytest.raises(api.CredentialError, match="empty"):
-        async with KIND.open(BASE | {"webhook_secrets": ["secret://s/h"]}, host):
-            pass
+        opened("")
 
 
 @pytest.mark.parametrize(
@@ -222,7 +230,7 @@ def test_a_name_that_no_longer_decodes_stays_a_key():
 
 def test_what_one_flip_would_change_is_compared_whole():
     """A user and password in another base64 alphabet or case of the scheme is another text."""
-    provider = azure_devops.AzureDevOps(secrets=[api.Secret("hook")])
+    provider = opened()
     header = basic("headgate", "hook")
     good = azure.delivery(azure.push(), [("authorization", header)])
     assert provider.authenticate(good).secret == 0
