@@ -6,7 +6,6 @@ Source: https://docs.gitlab.com/api/api_resources/
 from __future__ import annotations
 
 import base64
-import binascii
 from collections.abc import AsyncIterator
 from typing import Literal
 
@@ -167,7 +166,7 @@ class Reading(Asks):
             raise api.ProviderError(f"GitLab gave {path} in the encoding {file.encoding[:80]}, not base64")
         try:
             content = base64.b64decode(file.content)
-        except binascii.Error:
+        except ValueError:
             raise api.ProviderError(f"GitLab gave {path} in something that is not base64") from None
         return api.FileContent(path=file.file_path, content=content, revision=answers.sha(file.last_commit_id))
 
