@@ -71,7 +71,10 @@ def created(payload: shapes.RefPayload, *, tags_are_pushed: bool) -> api.Reading
         return api.Ignored(reason=f"`{payload.ref_type[:80]}` is neither a branch nor a tag")
     if tags_are_pushed:
         return api.Ignored(reason="a new tag arrives as `push`, too, with its commit")
-    return _parsed(_tag(payload, after=api.full_sha(payload.sha or "")))
+    if not payload.sha:  # older versions: so the repository is asked where it is
+        repository = _repository(payload.repository)
+        return _parsed(api.PollRequested(repository=repository, actor=_actor(payload.sender)))
+    return _parsed(_tag(payload, after=api.full_sha(payload.sha)))
 
 
 def deleted(payload: shapes.RefPayload, *, tags_are_pushed: bool) -> api.Reading:

@@ -160,6 +160,11 @@ def test_gogs_tells_tags_without_a_push_and_not_where_they_were():
     assert (gone.ref, gone.before, gone.after, gone.before_known) == ("refs/tags/v1", None, None, False)
 
 
+def test_a_tag_of_an_older_gogs_whose_commit_is_not_told_is_asked_for():
+    found = event_of("create", ref_payload("tag", ref="v1"), flavour="gogs")
+    assert found == api.PollRequested(repository=HERE, actor="ada")
+
+
 @pytest.mark.parametrize("event", ["create", "delete"])
 def test_what_is_neither_branch_nor_tag_is_ignored(event):
     assert "neither" in read(event, ref_payload("commit")).reason
@@ -481,7 +486,7 @@ def test_a_push_that_cannot_be_meant_is_unreadable(changes):
         read("push", push(**changes))
 
 
-@pytest.mark.parametrize("payload", [ref_payload("tag", sha=""), ref_payload("tag", sha=A, ref="")])
+@pytest.mark.parametrize("payload", [ref_payload("tag", sha="a1"), ref_payload("tag", sha=A, ref="")])
 def test_a_tag_that_cannot_be_meant_is_unreadable(payload):
     with pytest.raises(api.Unreadable):
         read("create", payload, flavour="gogs")
