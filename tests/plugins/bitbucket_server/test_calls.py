@@ -6,7 +6,9 @@ import asyncio
 import email
 import email.policy
 
+import msgspec
 import pytest
+from aiohttp import web
 
 from headgate import api
 from headgate.api.testing.calls import Answer, CallsContract, GitHost, calling
@@ -116,23 +118,34 @@ async def test_a_limit_is_waited_for_and_asked_again():
     assert len(host.asked) == 2
 
 
-async def test_a_server_that_is_too_slow_is_unavailable(monkeypatch):
-    """The clock of the session is turned, not waited for."""
-    async with connected() as (provider, host):
+class SlowHost(GitHost):
+    """Begins its answer and never ends it, until the test lets it go."""
 
-        async def late(*_args, **_kwargs):
-            raise TimeoutError
+    def __init__(self):
+        super().__init__()
+        self.over = asyncio.Event()
 
-        provider._client._attempts._sleep = nothing
-        host.otherwise(Answer(200, REPO))
-        monkeypatch.setattr("headgate.api.client.wire._read", late)
-        with pytest.raises(api.Unavailable, match="in time"):
-            await provider.repository("acme/web")
-    assert len(host.asked) == 4
+    async def handle(self, request):
+        answer = await super().handle(request)
+        response = web.StreamResponse(headers={"Content-Length": str(len(answer.body))})
+        await response.prepare(request)
+        await response.write(answer.body[:10])
+        await self.over.wait()
+        return response
 
 
-async def nothing(_seconds):
-    await asyncio.sleep(0)
+async def test_a_server_that_is_too_slow_is_asked_again_and_then_unavailable():
+    host = SlowHost()
+    host.otherwise(Answer(200, REPO))
+    async with connected(host) as (provider, _):
+        attempts = provider._client._attempts
+        attempts._bounds = msgspec.structs.replace(attempts._bounds, whole=0.05, attempts=2, backoff=0.0)
+        try:
+            with pytest.raises(api.Unavailable, match="in time"):
+                await provider.repository("acme/web")
+        finally:
+            host.over.set()
+    assert len(host.asked) == 2
 
 
 # -- repositories

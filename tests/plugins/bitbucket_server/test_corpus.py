@@ -449,6 +449,79 @@ async def test_every_recorded_answer_is_read_as_go_scm_reads_it():
     assert differences.compared == 49
 
 
+PAGED = {
+    "branches_filter.json": ("/branches", lambda provider: provider.branches("PRJ/my-repo")),
+    "repos.json": ("", lambda provider: provider.discover(api.RepositoryQuery())),
+    "org_members.json": ("/permissions/users", lambda provider: provider.members("PRJ/my-repo")),
+}
+
+
+@pytest.mark.parametrize("name", sorted(PAGED))
+async def test_a_recorded_listing_is_the_same_on_many_pages(name):
+    """One item a page, each page beginning where the one before said."""
+    found = 0
+    for row in rows(provider="bitbucket_server", kind="api"):
+        values = json.loads(body_of(row))["values"] if row["file"].endswith(f"/{name}") else []
+        if len(values) < 2:
+            continue
+        found += 1
+
+        def page(asked, values=values):
+            at = int(asked.query.get("start", 0)) // 100
+            last = at == len(values) - 1
+            more = {} if last else {"nextPageStart": (at + 1) * 100}
+            return Answer(body={"values": [values[at]], "size": 1, "isLastPage": last, **more})
+
+        resource, ask = PAGED[name]
+        listings = []
+        for answer in (page, Answer(body={"values": values, "isLastPage": True})):
+            host = GitHost()
+            path = f"{BASE}{resource}" if resource else "/rest/api/1.0/repos"
+            host.on("GET", path, answer)
+            async with calling(KIND, options, host=host) as (provider, _):
+                listings.append(await listed(ask(provider)))
+            asked = host.paths().count(f"GET {path}")
+            assert asked == (len(values) if answer is page else 1)
+        assert listings[0] == listings[1]
+        assert len(listings[0]) == len(values)
+    assert found
+
+
+@pytest.mark.parametrize(
+    ("status", "headers", "error"),
+    [
+        (401, {}, api.Refused),
+        (403, {}, api.Refused),
+        (404, {}, api.NotFound),
+        (409, {}, api.Conflict),
+        (429, {"Retry-After": "600"}, api.RateLimited),
+        (500, {}, api.Unavailable),
+        (400, {}, api.ProviderError),
+    ],
+)
+async def test_a_recorded_fault_is_told_in_the_hosts_words(status, headers, error):
+    (row, *_) = [row for row in rows(provider="bitbucket_server", kind="api") if row["file"].endswith("/error.json")]
+    async with calling(KIND, options) as (provider, host):
+        host.otherwise(Answer(status, body_of(row), headers))
+        with pytest.raises(error, match="Project dev does not exist") as caught:
+            await provider.repository("dev/null")
+    assert type(caught.value) is error
+    if error is api.RateLimited:
+        assert (caught.value.retry_at - NOW).total_seconds() == 600
+
+
+async def test_a_recorded_answer_that_breaks_off_is_unavailable():
+    """At every eighth of it, with the length that it was announced with."""
+    (row, *_) = [row for row in rows(provider="bitbucket_server", kind="api") if row["file"].endswith("/repo.json")]
+    body = body_of(row)
+    for at in range(0, len(body) - 1, len(body) // 8):
+        async with calling(KIND, options) as (provider, host):
+            host.otherwise(Answer(200, body[:at]))
+            with pytest.raises(api.ProviderError):
+                await provider.repository("PRJ/my-repo")
+            assert len(host.asked) == 1, "it came as whole as it was sent: asking again would give the same"
+
+
 def test_every_signature_vector():
     count = 0
     for vector in json.loads((corpus_path() / "vectors.json").read_text()):
