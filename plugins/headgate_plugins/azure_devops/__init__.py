@@ -35,7 +35,7 @@ SCHEMA = {
         },
         "secret_header": {
             "type": "string",
-            "pattern": "^(?:[A-Za-z0-9]{1,30}-){1,4}(?:[Tt]oken|[Ss]ecret|[Pp]assword)$",
+            "pattern": "^(?:[A-Za-z0-9]{1,30}-){1,4}(?:Token|token|Secret|secret|Password|password)$",
             "description": "Instead of a user and password: the header under the service hook's HTTP headers that has "
             "a webhook secret, such as X-Headgate-Token. It is masked in what is kept.",
         },
