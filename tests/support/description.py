@@ -11,7 +11,6 @@ from urllib.parse import unquote
 from corpus import corpus_path
 from needs import need_folder
 
-
 _TYPES = {str: "string", bool: "boolean", int: "integer", float: "number", list: "array", dict: "object"}
 
 
@@ -107,8 +106,12 @@ class Description:
         schema = self._resolved(schema)
         for several in ("oneOf", "anyOf"):
             if several in schema:
-                tried = [self._differences(value, one, place) for one in schema[several]]
-                return min(tried, key=len)
+                rest = {key: inner for key, inner in schema.items() if key != several}
+                best = min((self._differences(value, one, place) for one in schema[several]), key=len)
+                return [
+                    *best,
+                    *(self._differences(value, rest, place) if rest.keys() & {"properties", "items"} else []),
+                ]
         if value is None:
             return [] if schema.get("nullable") or "type" not in schema else [f"{place} may not be null"]
         if "enum" in schema and value not in schema["enum"]:

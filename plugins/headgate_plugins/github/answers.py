@@ -5,7 +5,7 @@ Source of all: https://docs.github.com/en/rest. Whatever not every server sends 
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Mapping, Sequence
 from datetime import datetime
 from typing import Annotated
 
@@ -152,7 +152,7 @@ class ChangedFile(msgspec.Struct):
         return api.ChangedFile(path=self.filename, status=status, previous_path=previous)
 
 
-def changed_paths(files: Iterable[api.ChangedFile]) -> tuple[str, ...]:
+def changed_paths(files: Sequence[api.ChangedFile]) -> tuple[str, ...]:
     """All paths that are not as they were, sorted: of a renamed file both."""
     moved = (file.previous_path for file in files if file.status == "renamed" and file.previous_path)
     return tuple(sorted({*(file.path for file in files), *moved}))

@@ -115,7 +115,7 @@ class Reads:
             raise api.ProviderError(f"{push.before[:10]} is no ancestor of {push.after[:10]}")
         if found.files is None or len(found.files) >= MOST_COMPARED_FILES:
             raise api.ProviderError(f"GitHub lists no more than {MOST_COMPARED_FILES} changed files")
-        return answers.changed_paths(file.value() for file in found.files)
+        return answers.changed_paths([file.value() for file in found.files])
 
     # -- changes
 
