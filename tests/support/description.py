@@ -42,13 +42,13 @@ class Description:
             return None
         rest = path.removeprefix(self._base)
         fitting = [
-            (described.count("{"), described, item)
+            (len(re.sub(r"\{[^}]+\}", "", described)), described, item)
             for pattern, described, item in self._paths
             if pattern.fullmatch(rest) and method.lower() in item
         ]
         if not fitting:
             return None
-        _, described, item = min(fitting, key=lambda one: one[0])
+        _, described, item = max(fitting, key=lambda one: one[0])
         return described, item[method.lower()]
 
     def problems(self, method, path, query=(), body=None):
