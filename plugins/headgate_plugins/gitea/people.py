@@ -40,7 +40,7 @@ class KnowsWho(Asks):
 
     async def _by_ownership(self, at: str) -> AsyncIterator[api.Member]:
         try:
-            teams = [team async for team in self._pages(f"{at}/teams", type=answers.Team)]
+            teams = [team async for team in self._client.pages(f"{at}/teams", type=answers.Team)]
         except api.Conflict:  # 405: it belongs to a person, not to an organisation
             owner = (await self._client.get(at, type=answers.Repo)).owner
             if owner is not None:

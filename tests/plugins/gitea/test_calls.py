@@ -4,6 +4,9 @@ from __future__ import annotations
 
 import base64
 import contextlib
+import inspect
+import itertools
+import re
 
 import pytest
 
@@ -72,10 +75,17 @@ def options(url):
     }
 
 
+ASKED = []
+"""Every request of the tests below that came through `asking`, for the one that reads Gitea's own description."""
+
+
 @contextlib.asynccontextmanager
 async def asking(name="gitea"):
     async with calling(KINDS[name], options) as (provider, host):
-        yield provider, host
+        try:
+            yield provider, host
+        finally:
+            ASKED.extend(host.asked)
 
 
 async def collected(listing):
@@ -776,3 +786,76 @@ def test_every_event_of_a_webhook_is_one_that_is_read():
         for event in (*flavour.hook_events, *flavour.newer_events):
             name = header.get(event, event)
             assert name in {*gitea.webhooks.EVENTS, "create", "delete"}
+
+
+# -- against Gitea's own description
+
+BASE = "/tea/api/v1"
+
+# what the description of 1.15 lacks (a part of the matcher's words) -> why it is asked all the same
+NEWER = {
+    r"^GET /repos/\{owner\}/\{repo\}/commits: no parameter (stat|verification|files)$": "saves newer servers work; "
+    "1.15 passes it over",
+    r"^GET \S+/actions/runs(/\d+/jobs)? is not described$": "1.15 has no Actions",
+    r"^GET \S+/collaborators/\w+/permission is not described$": "1.15 does not tell rights, and the role stays unknown",
+    r"^GET \S+/compare/\S+ is not described$": "since 1.22; before it the mirror compares",
+    r"^GET \S+/pulls/7/files is not described$": "1.15 does not list them",
+    r"^POST \S+/contents is not described$": "since 1.20; before it no request makes one commit of several files",
+    r"branches: body: no key old_ref_name$": "1.15 knows names of branches only; what it makes elsewhere is removed again",
+    r"merge: body: no key head_commit_id$": "a guard of newer servers; for 1.15 the head is compared before",
+    r"hooks: body.type: '(forgejo)' is none of": "Forgejo's webhooks have a type of their own",
+}
+
+
+def stories():
+    """The tests of this file that ask, each with every set of its parameters."""
+    for name, story in list(globals().items()):
+        if not name.startswith("test_") or not inspect.iscoroutinefunction(story) or name.endswith("_describes"):
+            continue
+        choices = []
+        for mark in (one for one in getattr(story, "pytestmark", ()) if one.name == "parametrize"):
+            names, values = mark.args
+            names = names.split(",") if isinstance(names, str) else names
+            several = [value if len(names) > 1 else (value,) for value in values]
+            choices.append([dict(zip((one.strip() for one in names), value, strict=True)) for value in several])
+        for chosen in itertools.product(*choices):
+            yield story, {key: value for one in chosen for key, value in one.items()}
+
+
+@pytest.mark.corpus
+async def test_every_request_is_one_that_gitea_describes():
+    from description import description
+
+    known = description("gitea-1.15.11.swagger.json", base=BASE, several=frozenset({"filepath", "ref"}))
+    ASKED.clear()
+    for story, parameters in stories():
+        await story(**parameters)
+    unexplained, used, operations = set(), set(), set()
+    for one in ASKED:
+        found = known.operation(one.method, one.path)
+        operations.add((one.method, found[0] if found else one.path))
+        for problem in known.problems(one.method, one.path, one.query, one.json() if one.body else None):
+            rows = {row for row in NEWER if re.search(row, problem)}
+            used |= rows
+            unexplained |= set() if rows else {problem}
+    assert not unexplained, "\n".join(sorted(unexplained))
+    assert used == set(NEWER), f"described by now: {set(NEWER) - used}"
+    assert len(operations) > 30
+
+
+@pytest.mark.corpus
+@pytest.mark.parametrize(
+    ("method", "path", "query", "body"),
+    [
+        ("GET", "/repos/acme/web/branchs", {}, None),
+        ("PUT", "/repos/acme/web/branches", {}, None),
+        ("GET", "/repos/acme/web/branches", {"per_page": "3"}, None),
+        ("POST", "/repos/acme/web/pulls/7/merge", {}, {"do": "merge"}),
+        ("POST", "/repos/acme/web/pulls/7/merge", {}, {"Do": "smash"}),
+        ("POST", "/repos/acme/web/hooks", {}, {"type": "gitea", "config": {}, "active": "yes"}),
+    ],
+)
+def test_control_a_request_that_gitea_does_not_describe_is_noticed(method, path, query, body):
+    from description import description
+
+    assert description("gitea-1.15.11.swagger.json", base=BASE).problems(method, BASE + path, query, body)
