@@ -32,6 +32,7 @@ from headgate import api
 from headgate.api.client import Bounds, Client
 from headgate.api.testing import NOW
 from headgate.api.testing.calls import TOKEN, Answer, CallsContract, GitHost, calling
+from headgate.git.names import check_url
 
 HERE = "dev.azure.com"
 
@@ -641,6 +642,7 @@ def test_a_clone_source_has_its_credential_beside_the_url():
     host = GitHost()
     source = ask(lambda provider, _: provider.clone_source(WEB), host)
     assert source.url == f"{host.url}/acme/Shop%20Floor/_git/Web%20Shop"
+    assert check_url(source.url).url == source.url  # git is given it as it is, percent signs and all
     assert source.credential.text().reveal() == TOKEN.text().reveal()
     assert source.username
     assert host.asked == []
