@@ -54,6 +54,7 @@ class Writing(Reading):
         """
         path = below(repository.path, "commit", sha, "statuses", "build")
         body = {
+            "type": "build",
             "key": status_key(status.context),
             "state": STATUS_STATES[status.state],
             "name": _shortened(status.context),
@@ -129,6 +130,7 @@ class Writing(Reading):
             if own and (one.source.branch, one.target.branch) == (new.source, new.target):
                 raise api.Conflict(f"pull request {one.number} is open between {new.source} and {new.target}")
         body: dict[str, Any] = {
+            "type": "pullrequest",
             "title": new.title,
             "description": new.body,
             "source": {"branch": {"name": new.source}},

@@ -2,13 +2,16 @@
 
 from __future__ import annotations
 
+import contextlib
 import email
 import email.policy
 import hashlib
+import inspect
 from datetime import UTC, datetime
 from urllib.parse import urlencode
 
 import pytest
+from description import description
 
 from headgate import api
 from headgate.api.client import BaseUrl
@@ -41,8 +44,16 @@ def options(url):
     return {"base_url": url, "webhook_secrets": ["secret://contract/hook"], "credential": "secret://contract/api"}
 
 
-def connected(host=None):
-    return calling(KIND, options, host=host)
+TOLD = []
+"""What was asked, for the description."""
+
+
+@contextlib.asynccontextmanager
+async def connected():
+    """An open connection and its host."""
+    async with calling(KIND, options) as (provider, host):
+        yield provider, host
+        TOLD.extend(host.asked)
 
 
 def paged(*pages):
@@ -738,6 +749,7 @@ async def test_a_change_is_opened():
         change = await provider.open_change("acme/web", NEW_CHANGE)
         assert (change.number, change.draft, change.source.branch) == (7, True, "thing")
         assert host.asked[-1].json() == {
+            "type": "pullrequest",
             "title": "Add a thing",
             "description": "It adds one",
             "source": {"branch": {"name": "thing"}},
@@ -912,6 +924,7 @@ async def test_a_status_is_posted_beside_its_commit(state, word):
         host.on("POST", f"{BASE}/commit/{NEW}/statuses/build", Answer(201, {"key": "headgate/web"}))
         await provider.report_status(REPOSITORY, NEW, status)
         assert host.asked[-1].json() == {
+            "type": "build",
             "key": "headgate/web",
             "state": word,
             "name": "headgate/web",
@@ -1012,3 +1025,79 @@ async def test_near_its_limit_bitbucket_is_asked_one_at_a_time():
     budget = bitbucket.client.DIALECT.limits.budget(headers, datetime(2026, 1, 5, tzinfo=UTC))
     assert budget.near
     assert not bitbucket.client.DIALECT.limits.budget({"x-ratelimit-nearlimit": "false"}, budget.reset_at).near
+
+
+# -- Bitbucket's own description
+
+STORIES = [
+    story
+    for name, story in list(globals().items())
+    if name.startswith("test_") and inspect.iscoroutinefunction(story) and not inspect.signature(story).parameters
+]
+
+EVERYWHERE = {"page", "pagelen"}
+"""Parameters of all listings, told in prose: https://developer.atlassian.com/cloud/bitbucket/rest/intro/#pagination"""
+
+AT = "/repositories/{workspace}/{repo_slug}"
+TEAMS = "the description is of 2020, and still has teams instead of workspaces"
+PROSE = "told in the operation's prose or in the introduction (filtering, sorting)"
+LATER = "the description of 2020 is older"
+NO_BODIES = "the description has no body for it, the prose an example with one"
+
+# What the description does not know of our requests, and why they are made all the same.
+NEWER = {
+    "GET /2.0/user/workspaces is not described": LATER,
+    "GET /2.0/workspaces/acme/permissions/repositories/web is not described": TEAMS,
+    f"GET {AT}/commits: no parameter exclude": PROSE,
+    f"GET {AT}/commits: no parameter include": PROSE,
+    f"GET {AT}/diffstat/{{spec}}: no parameter topic": LATER,
+    f"GET {AT}/issues: no parameter q": PROSE,
+    f"GET {AT}/pipelines/: no parameter sort": PROSE,
+    f"GET {AT}/pipelines/: no parameter target.branch": LATER,
+    f"GET {AT}/pipelines/: no parameter target.commit.hash": LATER,
+    "GET /repositories/{workspace}: no parameter q": PROSE,
+    f"POST {AT}/hooks: takes no JSON": NO_BODIES,
+    f"PUT {AT}/hooks/{{uid}}: takes no JSON": NO_BODIES,
+    f"POST {AT}/refs/branches: takes no JSON": NO_BODIES,
+    f"POST {AT}/pullrequests: body: no key description": "an example of the prose has it",
+    f"POST {AT}/pullrequests: body: no key draft": LATER,
+}
+
+
+def known():
+    return description("bitbucket-cloud.openapi.yml", base="/2.0", several=frozenset({"path"}))
+
+
+def problems(method, path, query=(), body=None):
+    return set(known().problems(method, path, set(query) - EVERYWHERE, body)) - NEWER.keys()
+
+
+@pytest.mark.corpus
+async def test_every_request_is_one_that_bitbucket_describes():
+    TOLD.clear()
+    for story in STORIES:
+        await story()
+    found, unknown, operations = set(), set(), set()
+    for one in TOLD:
+        body = one.json() if one.headers.get("Content-Type") == "application/json" else None
+        found |= set(known().problems(one.method, one.path, one.query, body))
+        unknown |= problems(one.method, one.path, one.query, body)
+        operations.add((one.method, (known().operation(one.method, one.path) or ("",))[0]))
+    assert not unknown, "\n".join(sorted(unknown))
+    assert found >= NEWER.keys(), f"described by now, or not asked: {NEWER.keys() - found}"
+    assert len(operations) > 25
+
+
+@pytest.mark.corpus
+@pytest.mark.parametrize(
+    ("method", "path", "query", "body"),
+    [
+        ("GET", "/repositories/acme/web/refs/branchs", {}, None),
+        ("DELETE", "/repositories/acme/web/refs/branches", {}, None),
+        ("GET", "/repositories/acme/web/refs/branches", {"per_page": "3"}, None),
+        ("POST", "/repositories/acme/web/commit/a/statuses/build", {}, {"type": "build", "state": "DONE"}),
+        ("POST", "/repositories/acme/web/pullrequests/7/merge", {}, {"merge_strategy": "squash"}),
+    ],
+)
+def test_control_a_request_that_bitbucket_does_not_describe_is_noticed(method, path, query, body):
+    assert problems(method, "/2.0" + path, query, body)
