@@ -179,6 +179,27 @@ def test_deletion_and_creation_are_transitions_too():
     assert ref.heads() == ["a", None, "a"]
 
 
+@pytest.mark.parametrize("polled", [False, True])
+def test_a_deletion_that_names_no_commit_lets_the_same_head_come_back(polled):
+    """Gitea, Forgejo and Gogs tell a deleted branch like this; whoever polled it too saw the same."""
+    ref = Ref()
+    for _ in range(2):
+        ref.webhook(None, "a")
+        if polled:
+            ref.poll("a")
+            ref.poll(None)
+        assert ref.change(None).known == ("witnessed" if polled else "new")
+        assert ref.change(None).known == "repeated"
+    assert ref.heads() == ["a", None, "a", None]
+
+
+def test_control_without_the_deletion_the_head_that_came_back_is_told_again():
+    ref = Ref()
+    ref.webhook(None, "a")
+    assert ref.webhook(None, "a").known == "repeated"
+    assert ref.heads() == ["a"]
+
+
 def test_a_change_request_without_before_moves_only_to_another_head():
     ref = Ref()
     assert ref.change("a").known == "new"
