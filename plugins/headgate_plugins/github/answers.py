@@ -228,9 +228,9 @@ class Change(msgspec.Struct):
 
     def how(self) -> api.ChangeState:
         """GitHub calls both ends `closed`."""
-        if self.merged or self.merged_at:
-            return "merged"
-        return "open" if self.state == "open" else "closed"
+        if self.state == "open":
+            return "open"
+        return "merged" if self.merged or self.merged_at else "closed"
 
     def value(self, repository: api.Repository, *, reviews: tuple[api.Review, ...] | None = None) -> api.HostedChange:
         """`repository`: the one that was asked, for answers that do not name it."""
