@@ -12,6 +12,7 @@ from __future__ import annotations
 from collections.abc import Iterable
 
 from headgate import api
+from headgate_plugins.gitlab.client import OAUTH
 from headgate_plugins.gitlab.connection import GitLab, open_connection
 from headgate_plugins.gitlab.names import normalise
 from headgate_plugins.gitlab.webhooks import HEADER, read
@@ -41,8 +42,8 @@ SCHEMA = {
         "accept_unsigned": api.ACCEPT_UNSIGNED_SCHEMA,
         "credential": {
             **api.REFERENCE_SCHEMA,
-            "description": "A personal, group or project access token with the scope api, bound to the host of "
-            "base_url; or a deploy token as user_password, to clone only.",
+            "description": "A personal, group or project access token or oauth with the scope api, bound to the host "
+            "of base_url; or a deploy token as user_password, to clone only.",
         },
     },
     "oneOf": [{"required": ["signing_tokens"]}, *api.SEALED_OR_OPEN],
@@ -62,5 +63,6 @@ def headgate_providers() -> Iterable[api.ProviderKind]:
         normalise=normalise,
         read=read,
         event_header=HEADER,
-        credential_types=("token", "user_password"),
+        credential_types=("token", "oauth", "user_password"),
+        oauth=OAUTH,
     )

@@ -6,6 +6,7 @@ Source: https://docs.gitlab.com/api/rest/
 from __future__ import annotations
 
 from collections.abc import Mapping
+from typing import Final
 
 from headgate import api
 from headgate.api.client import (
@@ -14,7 +15,10 @@ from headgate.api.client import (
     Dialect,
     Paging,
     RateLimits,
+    RefreshedToken,
+    RenewedToken,
     StoredCredential,
+    TokenEndpoint,
     budget_headers,
     challenge_scope,
     link_header,
@@ -38,6 +42,26 @@ DIALECT = Dialect(
     meanings={405: api.Conflict, 406: api.Conflict, 422: api.Conflict},
     needs=(challenge_scope,),
 )
+
+
+# https://docs.gitlab.com/api/oauth2/#authorization-code-with-proof-key-for-code-exchange-pkce
+OAUTH: Final = api.OAuthEndpoints(
+    site="https://gitlab.com",
+    authorize="/oauth/authorize",
+    token="/oauth/token",  # noqa: S106 - an address
+    scopes=("api",),
+)
+
+
+def open_credential(
+    host: api.Host, site: BaseUrl, reference: str | None
+) -> tuple[StoredCredential, RenewedToken | None]:
+    """What authorises calls and git, and what to settle before it is closed."""
+    if reference is None:
+        return StoredCredential(host, None, site), None
+    endpoint = TokenEndpoint(host, site, OAUTH, name=DIALECT.name)
+    renewed = RenewedToken(host, RefreshedToken(host, reference, endpoint))
+    return StoredCredential(host, reference, site, renewed={"oauth": renewed}), renewed
 
 
 def open_client(host: api.Host, site: BaseUrl, authorize: StoredCredential) -> Client:

@@ -15,7 +15,7 @@ from typing import Any
 from headgate import api
 from headgate.api.client import BaseUrl, Client, StoredCredential
 from headgate_plugins.gitlab import answers
-from headgate_plugins.gitlab.client import open_client
+from headgate_plugins.gitlab.client import open_client, open_credential
 from headgate_plugins.gitlab.discovery import Discovery
 from headgate_plugins.gitlab.hooks import Hooks
 from headgate_plugins.gitlab.names import project_path
@@ -35,17 +35,21 @@ async def open_connection(options: Mapping[str, Any], host: api.Host) -> AsyncIt
         _check_signing_token(token)
     reference = options.get("credential")
     site = BaseUrl.read(options.get("base_url", "https://gitlab.com"), configured="base_url" in options)
-    credential = StoredCredential(host, reference, site)
-    yield GitLab(
-        host=host,
-        site=site,
-        client=open_client(host, site, credential),
-        credential=credential,
-        has_credential=reference is not None,
-        secrets=tokens or await api.webhook_secrets(options, host),
-        signed=bool(tokens),
-        accept_unsigned=options.get("accept_unsigned") == api.ACCEPT_UNSIGNED,
-    )
+    credential, renewed = open_credential(host, site, reference)
+    try:
+        yield GitLab(
+            host=host,
+            site=site,
+            client=open_client(host, site, credential),
+            credential=credential,
+            has_credential=reference is not None,
+            secrets=tokens or await api.webhook_secrets(options, host),
+            signed=bool(tokens),
+            accept_unsigned=options.get("accept_unsigned") == api.ACCEPT_UNSIGNED,
+        )
+    finally:
+        if renewed is not None:
+            await renewed.settled()
 
 
 class GitLab(Reading, Discovery, Writing, Hooks):

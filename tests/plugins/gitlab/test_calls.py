@@ -415,7 +415,7 @@ async def test_what_the_credential_is_a_member_of_is_listed_behind_a_key():
         }
         assert await paths(provider, project="BACK") == ["c/back/three"]
         assert await paths(provider, search="wo") == ["b/two"]
-        assert "search" not in host.asked[-1].query  # GitLab would take it for the whole name
+        assert not [one for one in host.asked if "search" in one.query]  # GitLab would take it for the whole name
 
 
 async def test_without_a_credential_all_that_is_public_is_listed():

@@ -239,6 +239,23 @@ async def test_a_token_that_is_not_accepted_is_refused():
             await provider.test_connection()
 
 
+async def test_an_applications_tokens_are_renewed_below_the_base_url():
+    fields = {name: api.Secret(f"{name} 1") for name in ("client_id", "client_secret", "refresh_token")}
+    oauth = api.Credential(type="oauth", fields=fields, hosts=("127.0.0.1",))
+    below = lambda url: {**options(url), "base_url": f"{url}/gitlab"}  # noqa: E731 - one word more than a name
+    async with calling(KIND, below, credential=oauth) as (provider, host):
+        granted = {"access_token": "acc-1", "token_type": "Bearer", "expires_in": 7200, "refresh_token": "second"}
+        host.on("POST", "/gitlab/oauth/token", granted)
+        host.on("GET", "/gitlab/api/v4/user", {"username": "ada"})
+        assert (await provider.test_connection()).user == "ada"
+        assert host.paths()[0] == "POST /gitlab/oauth/token"
+        assert b"refresh_token=refresh_token+1" in host.asked[0].body
+        assert host.asked[-1].headers["Authorization"] == "Bearer acc-1"
+        source = await provider.clone_source("acme/web")
+        assert (source.username, source.credential.text().reveal()) == ("oauth2", "acc-1")
+        assert [path for path in host.paths() if path.startswith("POST")] == ["POST /gitlab/oauth/token"]
+
+
 async def test_a_deploy_token_clones_and_is_not_tried_on_the_api():
     fields = {"username": api.Secret("gitlab+deploy-token-1"), "password": api.Secret("pass")}
     deploy = api.Credential(type="user_password", fields=fields, hosts=("127.0.0.1",))
