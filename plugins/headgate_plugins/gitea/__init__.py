@@ -2,9 +2,9 @@
 
 A provider's folder has these files, in the order a fact meets them: `connection.py` (open, authenticate, and
 what a connection can do), `webhooks.py` (which event is which), `shapes.py` (payloads as they are sent),
-`converters.py` (payloads as our events), `client.py` (how the API is spoken to), `answers.py` (what it answers),
-`reading.py` with `people.py` and `runs.py`, `writing.py`, `hooks.py` (what is asked), and `names.py` (how
-repositories are named). Here also `flavours.py`: what differs between the three.
+`converters.py` (payloads as our events), `client.py` (how the API is spoken to), `answers.py` and
+`discussions.py` (what it answers), `reading.py` with `people.py` and `runs.py`, `writing.py`, `hooks.py` (what is
+asked), and `names.py` (how repositories are named). Here also `flavours.py`: what differs between the three.
 """
 
 from __future__ import annotations

@@ -6,16 +6,10 @@ Source: https://docs.gitea.com/api/ and https://codeberg.org/api/swagger
 from __future__ import annotations
 
 from collections.abc import Iterable, Mapping
-from datetime import UTC, datetime
-from typing import Literal
 
 import msgspec
 
 from headgate import api
-from headgate_plugins.gitea.converters import is_draft_title
-
-NEVER = frozenset({1, 1970})
-"""Years of moments that never were: Go's zero, and that of Unix."""
 
 
 class User(msgspec.Struct):
@@ -213,7 +207,7 @@ def _together(files: Iterable[CommitFile]) -> tuple[api.ChangedFile, ...]:
     """What changes one after the other come to; what was added and removed again is none."""
     found: dict[str, api.ChangedFileStatus | None] = {}
     for file in files:
-        status = _FILE_STATUSES.get(file.status or "", "modified")
+        status = FILE_STATUSES.get(file.status or "", "modified")
         if file.filename in found:
             new = found[file.filename] in {"added", None}
             status = (None if new else "removed") if status == "removed" else ("added" if new else "modified")
@@ -221,120 +215,12 @@ def _together(files: Iterable[CommitFile]) -> tuple[api.ChangedFile, ...]:
     return tuple(api.ChangedFile(path=path, status=status) for path, status in sorted(found.items()) if status)
 
 
-_FILE_STATUSES: Mapping[str, api.ChangedFileStatus | None] = {
+FILE_STATUSES: Mapping[str, api.ChangedFileStatus | None] = {
     "added": "added",
     "removed": "removed",
     "deleted": "removed",
     "renamed": "renamed",
     "copied": "copied",
-}
-
-
-class ChangedFile(msgspec.Struct):
-    """A file of a pull request: `added`, `changed`, `deleted`, `renamed`, `copied`, `unchanged` (its mode)."""
-
-    filename: str
-    status: str | None = None
-    previous_filename: str | None = None
-
-    def changed(self) -> api.ChangedFile:
-        """As ours."""
-        status = _FILE_STATUSES.get(self.status or "") or "modified"
-        previous = self.previous_filename or None
-        return api.ChangedFile(
-            path=self.filename, status=status, previous_path=previous if status in {"renamed", "copied"} else None
-        )
-
-
-class Label(msgspec.Struct):
-    """A label of an issue or a pull request."""
-
-    name: str
-
-
-class Side(msgspec.Struct):
-    """Head or base of a pull request; `repo` is null when the fork was deleted."""
-
-    ref: str
-    sha: str
-    repo: Repo | None = None
-    repo_id: int | None = None
-
-
-class PullRequest(msgspec.Struct):
-    """A pull request."""
-
-    number: int
-    title: str
-    state: Literal["open", "closed"]
-    head: Side
-    base: Side
-    user: User | None = None
-    body: str | None = None
-    draft: bool | None = None
-    merged: bool | None = None
-    labels: list[Label] | None = None
-    mergeable: bool | None = None
-    merge_commit_sha: str | None = None
-    html_url: str | None = None
-
-    def change(self, repository: api.Repository, reviews: tuple[api.Review, ...] | None = None) -> api.HostedChange:
-        """As ours."""
-        sha = sha_of(self.head.sha)
-        source = self.head.repo.repository() if self.head.repo else None
-        if source is None and self.head.repo_id is not None and self.head.repo_id == self.base.repo_id:
-            source = repository
-        return api.HostedChange(
-            repository=repository,
-            number=self.number,
-            title=self.title,
-            state="merged" if self.merged else self.state,
-            source=api.ChangeSource(repository=source, branch=self.head.ref, sha=sha),
-            target=api.ChangeTarget(branch=self.base.ref, sha=sha_or_none(self.base.sha)),
-            author=(self.user or User()).account,
-            body=self.body or "",
-            draft=self.draft if self.draft is not None else is_draft_title(self.title),
-            labels=tuple(label.name for label in self.labels or ()),
-            reviews=reviews,
-            mergeable=self.mergeable if self.state == "open" else None,
-            merge_sha=sha_or_none(self.merge_commit_sha) if self.merged else None,
-            head_ref=f"refs/pull/{self.number}/head",
-            revision=sha,
-            url=self.html_url or None,
-        )
-
-    def target(self) -> api.Repository | None:
-        """The repository it is in, where it says it."""
-        return self.base.repo.repository() if self.base.repo else None
-
-
-class Review(msgspec.Struct):
-    """A review, and also the wish for one: `REQUEST_REVIEW`, which has no verdict yet."""
-
-    state: str
-    user: User | None = None
-    body: str | None = None
-    commit_id: str | None = None
-    dismissed: bool | None = None
-
-    def review(self) -> api.Review | None:
-        """As ours; `None` for a wish."""
-        state = REVIEW_STATES.get(self.state)
-        if state is None:
-            return None
-        return api.Review(
-            author=(self.user or User()).account,
-            state="dismissed" if self.dismissed else state,
-            sha=sha_or_none(self.commit_id),
-            body=self.body or "",
-        )
-
-
-REVIEW_STATES: Mapping[str, api.ReviewState] = {
-    "APPROVED": "approved",
-    "REQUEST_CHANGES": "rejected",
-    "COMMENT": "commented",
-    "PENDING": "pending",
 }
 
 
@@ -355,91 +241,6 @@ class Team(Permission):
     """A team of an organisation, with its right to the repository."""
 
     id: int = 0
-
-
-class Issue(msgspec.Struct):
-    """An issue, or a pull request where `pull_request` is not null."""
-
-    number: int
-    title: str
-    state: Literal["open", "closed"]
-    user: User | None = None
-    labels: list[Label] | None = None
-    html_url: str | None = None
-    pull_request: dict[str, object] | None = None
-
-    def issue(self) -> api.Issue:
-        """As ours."""
-        return api.Issue(
-            number=self.number,
-            title=self.title,
-            state=self.state,
-            author=(self.user or User()).account,
-            labels=tuple(label.name for label in self.labels or ()),
-            url=self.html_url or None,
-        )
-
-
-class Run(msgspec.Struct):
-    """A run or a job of Actions: first what Gitea says, then what Forgejo says in other words."""
-
-    id: int
-    name: str | None = None
-    status: str | None = None
-    html_url: str | None = None
-    path: str | None = None
-    display_title: str | None = None
-    head_sha: str | None = None
-    head_branch: str | None = None
-    conclusion: str | None = None
-    started_at: datetime | None = None
-    workflow_id: str | None = None
-    title: str | None = None
-    commit_sha: str | None = None
-    prettyref: str | None = None
-    started: datetime | None = None
-
-    def run(self) -> api.CiRun:
-        """As ours."""
-        name = self.name or self.workflow_id or (self.path or "").partition("@")[0] or self.display_title
-        return api.CiRun(
-            id=str(self.id),
-            name=name or "workflow",
-            state=self._state(),
-            sha=sha_or_none(self.head_sha or self.commit_sha),
-            branch=self.head_branch or self.prettyref or None,
-            started_at=_moment(self.started_at or self.started),
-            url=self.html_url or None,
-        )
-
-    def job(self) -> api.CiJob:
-        """As ours."""
-        return api.CiJob(id=str(self.id), name=self.name or "job", state=self._state(), url=self.html_url or None)
-
-    def _state(self) -> api.CiState:
-        """Gitea says how one ended beside its status, Forgejo in it."""
-        return RUN_STATES.get(self.conclusion or self.status or "", "unknown")
-
-
-RUN_STATES: Mapping[str, api.CiState] = {
-    "queued": "queued",
-    "requested": "queued",
-    "waiting": "queued",
-    "pending": "queued",
-    "blocked": "queued",
-    "in_progress": "running",
-    "running": "running",
-    "success": "succeeded",
-    "failure": "failed",
-    "cancelled": "cancelled",
-    "skipped": "skipped",
-}
-
-
-def _moment(moment: datetime | None) -> datetime | None:
-    if moment is None or moment.tzinfo is None or moment.year in NEVER:
-        return None
-    return moment.astimezone(UTC)
 
 
 class Content(msgspec.Struct):

@@ -13,7 +13,7 @@ from urllib.parse import quote
 
 from headgate import api
 from headgate.api.client import segment
-from headgate_plugins.gitea import answers
+from headgate_plugins.gitea import answers, discussions
 from headgate_plugins.gitea.client import Asks
 from headgate_plugins.gitea.names import repository_path
 
@@ -50,7 +50,7 @@ class Reads(Asks):
     ) -> AsyncIterator[api.Issue]:
         """https://docs.gitea.com/api/#tag/issue/operation/issueListIssues"""
         params = {"state": state or "all", "type": "issues"}
-        async for found in self._pages(f"{repo_path(repository)}/issues", type=answers.Issue, params=params):
+        async for found in self._pages(f"{repo_path(repository)}/issues", type=discussions.Issue, params=params):
             # Gogs knows neither `type` nor the state `all`, and lists no pull requests.
             if found.pull_request is None:
                 yield found.issue()
@@ -121,7 +121,7 @@ class ReadsAll(Reads):
     async def changes(self, repository: str, state: api.ChangeState | None = "open") -> AsyncIterator[api.HostedChange]:
         """https://docs.gitea.com/api/#tag/repository/operation/repoListPullRequests"""
         params = {"state": "all" if state is None else "open" if state == "open" else "closed"}
-        async for found in self._pages(f"{repo_path(repository)}/pulls", type=answers.PullRequest, params=params):
+        async for found in self._pages(f"{repo_path(repository)}/pulls", type=discussions.PullRequest, params=params):
             change = found.change(self._target(found, repository))
             if state in {None, change.state}:
                 yield change
@@ -130,18 +130,18 @@ class ReadsAll(Reads):
         """https://docs.gitea.com/api/#tag/repository/operation/repoGetPullRequest and …/repoListPullReviews"""
         found = await self._pull_request(repository, number)
         path = f"{repo_path(repository)}/pulls/{number}/reviews"
-        reviews = [one.review() async for one in self._pages(path, type=answers.Review)]
+        reviews = [one.review() async for one in self._pages(path, type=discussions.Review)]
         return found.change(self._target(found, repository), tuple(one for one in reviews if one is not None))
 
     async def changed_files(self, repository: str, number: int) -> AsyncIterator[api.ChangedFile]:
         """Not in the oldest servers; https://docs.gitea.com/api/#tag/repository/operation/repoGetPullRequestFiles"""
-        async for found in self._pages(f"{repo_path(repository)}/pulls/{number}/files", type=answers.ChangedFile):
+        async for found in self._pages(f"{repo_path(repository)}/pulls/{number}/files", type=discussions.ChangedFile):
             yield found.changed()
 
-    async def _pull_request(self, repository: str, number: int) -> answers.PullRequest:
-        return await self._client.get(f"{repo_path(repository)}/pulls/{number}", type=answers.PullRequest)
+    async def _pull_request(self, repository: str, number: int) -> discussions.PullRequest:
+        return await self._client.get(f"{repo_path(repository)}/pulls/{number}", type=discussions.PullRequest)
 
-    def _target(self, found: answers.PullRequest, repository: str) -> api.Repository:
+    def _target(self, found: discussions.PullRequest, repository: str) -> api.Repository:
         return found.target() or api.Repository(
             host=api.host_of(self._client.base.url), path=repository_path(repository)
         )

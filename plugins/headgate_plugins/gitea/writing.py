@@ -11,7 +11,7 @@ from typing import Any
 
 from headgate import api
 from headgate.api.client import segment
-from headgate_plugins.gitea import answers
+from headgate_plugins.gitea import answers, discussions
 from headgate_plugins.gitea.reading import ReadsAll, repo_path
 
 # https://docs.gitea.com/api/#tag/repository/operation/repoCreateStatus
@@ -75,7 +75,7 @@ class Writes(ReadsAll):
         """A draft is one by its title; https://docs.gitea.com/api/#tag/repository/operation/repoCreatePullRequest"""
         title = f"WIP: {new.title}" if new.draft else new.title
         body = {"title": title, "body": new.body, "head": new.source, "base": new.target}
-        made = await self._client.post(f"{repo_path(repository)}/pulls", body, type=answers.PullRequest)
+        made = await self._client.post(f"{repo_path(repository)}/pulls", body, type=discussions.PullRequest)
         return made.change(self._target(made, repository))
 
     async def merge_change(

@@ -847,7 +847,7 @@ async def test_every_request_is_one_that_gitea_describes():
 @pytest.mark.parametrize(
     ("method", "path", "query", "body"),
     [
-        ("GET", "/repos/acme/web/branchs", {}, None),
+        ("GET", "/repos/acme/web/twigs", {}, None),
         ("PUT", "/repos/acme/web/branches", {}, None),
         ("GET", "/repos/acme/web/branches", {"per_page": "3"}, None),
         ("POST", "/repos/acme/web/pulls/7/merge", {}, {"do": "merge"}),

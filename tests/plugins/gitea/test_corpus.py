@@ -18,7 +18,7 @@ from goldens import Differences, body_of, golden_of, rows
 from headgate import api
 from headgate.api.testing import NOW, ContractHost, check_event
 from headgate_plugins import gitea
-from headgate_plugins.gitea import answers
+from headgate_plugins.gitea import answers, discussions
 
 pytestmark = pytest.mark.corpus
 KINDS = {kind.name: kind for kind in gitea.headgate_providers()}
@@ -306,20 +306,20 @@ MODELS = {
     "content_list": (answers.Content, None, None),
     "hook": (answers.Hook, answers.Hook.hook, hook_fields),
     "hooks": (answers.Hook, answers.Hook.hook, hook_fields),
-    "issue": (answers.Issue, answers.Issue.issue, issue_fields),
-    "issues": (answers.Issue, answers.Issue.issue, issue_fields),
-    "list-pull-request-files-page-1": (answers.ChangedFile, answers.ChangedFile.changed, None),
-    "list-pull-request-files-page-2": (answers.ChangedFile, answers.ChangedFile.changed, None),
-    "list-pull-reviews-page-1": (answers.Review, answers.Review.review, None),
-    "list-pull-reviews-page-1-comment": (answers.Review, answers.Review.review, None),
-    "list-pull-reviews-page-2": (answers.Review, answers.Review.review, None),
-    "list-pull-reviews-page-2-approved": (answers.Review, answers.Review.review, None),
-    "pr": (answers.PullRequest, lambda one: one.change(one.target()), pull_fields),
-    "prs": (answers.PullRequest, lambda one: one.change(one.target()), pull_fields),
+    "issue": (discussions.Issue, discussions.Issue.issue, issue_fields),
+    "issues": (discussions.Issue, discussions.Issue.issue, issue_fields),
+    "list-pull-request-files-page-1": (discussions.ChangedFile, discussions.ChangedFile.changed, None),
+    "list-pull-request-files-page-2": (discussions.ChangedFile, discussions.ChangedFile.changed, None),
+    "list-pull-reviews-page-1": (discussions.Review, discussions.Review.review, None),
+    "list-pull-reviews-page-1-comment": (discussions.Review, discussions.Review.review, None),
+    "list-pull-reviews-page-2": (discussions.Review, discussions.Review.review, None),
+    "list-pull-reviews-page-2-approved": (discussions.Review, discussions.Review.review, None),
+    "pr": (discussions.PullRequest, lambda one: one.change(one.target()), pull_fields),
+    "prs": (discussions.PullRequest, lambda one: one.change(one.target()), pull_fields),
     "repo": (answers.Repo, answers.Repo.hosted, repo_fields),
     "repos": (answers.Repo, answers.Repo.hosted, repo_fields),
-    "review": (answers.Review, answers.Review.review, review_fields),
-    "reviews": (answers.Review, answers.Review.review, review_fields),
+    "review": (discussions.Review, discussions.Review.review, review_fields),
+    "reviews": (discussions.Review, discussions.Review.review, review_fields),
     "tag": (answers.Reference, reference, named_fields),
     "user": (answers.User, lambda one: one.account, lambda ours, theirs: {"login": (ours, theirs["login"])}),
 }
