@@ -26,6 +26,7 @@ DIFFERENCES = {
     ("drone-go-scm/github/repo.json", "0.private"): "the sample is public and private at once; we read the newer word",
     ("drone-go-scm/github/repos.json", "0.private"): "the sample is public and private at once; we read the newer word",
     ("drone-go-scm/github/pr.json", "0.merged"): "the sample is open and merged at once; an open one can be built",
+    ("drone-go-scm/github/pulls.json", "0.merged"): "the sample is open and merged at once; an open one can be built",
 }
 
 UNREAD = {
