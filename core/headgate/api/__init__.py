@@ -14,6 +14,7 @@ from headgate.api.builds import Build, Isolation, Outcome, State, StepResult
 from headgate.api.capabilities import (
     CAPABILITIES,
     Annotation,
+    CaughtUp,
     CheckReport,
     DiscoversRepositories,
     KnowsHookDeliveries,
@@ -210,6 +211,7 @@ __all__ = [
     "BuildFinished",
     "CallMetrics",
     "CannotCheckYet",
+    "CaughtUp",
     "ChangeAction",
     "ChangeRequest",
     "ChangeSource",

@@ -215,22 +215,37 @@ class KnowsSenderAddresses(Protocol):
 
 
 class Streamed(msgspec.Struct, frozen=True, kw_only=True):
-    """One message of a stream, kept as a delivery is: `body` as it came, `key` the same whenever it is told again."""
+    """One message of a stream, kept as a delivery is: `body` as it came, `key` the same whenever it is told again.
+
+    `headers`: lower-case names, if the message has anything of that kind.
+    """
 
     body: bytes
     key: str | None = None
     headers: tuple[tuple[str, str], ...] = ()
 
 
+class CaughtUp(msgspec.Struct, frozen=True, kw_only=True):
+    """Said once by a stream that is open and has told all that was missed: whatever comes next happens now.
+
+    `unknown`: what could not be asked for, in words for an admin; empty when nothing was missed that is not told.
+    """
+
+    unknown: str = ""
+
+
 @runtime_checkable
 class StreamsEvents(Protocol):
     """Tells what happens over a connection that we open and it keeps."""
 
-    def stream(self, since: datetime | None) -> AsyncIterator[Streamed]:
-        """What was missed since then as far as it can be asked for, then what happens; `parse` reads the bodies.
+    def stream(self, since: datetime | None) -> AsyncIterator[Streamed | CaughtUp] | None:
+        """First what was missed, then `CaughtUp`, then what happens; `parse` reads the bodies.
 
-        `since`: when the last one kept came, `None`: never. Ends or raises `ProviderError` when the connection is lost;
-        whoever reads it opens it again.
+        `since`: up to then nothing is missing, `None`: there was nothing before. Listen first and ask for what was
+        missed then, from somewhat earlier than `since`, for clocks differ and messages travel: what is told twice is
+        known by its key. Ends or raises `ProviderError` or `CredentialError` when the connection cannot be had or is
+        lost, and finds out itself when the other side is silent for being gone; whoever reads it opens it again. Given
+        up, it is closed (`aclose`). `None`: this connection is not configured to stream.
         """
 
 

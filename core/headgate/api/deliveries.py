@@ -1,20 +1,24 @@
-"""One webhook request as evidence: raw bytes, headers, when, from where; not what it means."""
+"""What came, as evidence: raw bytes, headers, when, from where; not what it means."""
 
 from __future__ import annotations
 
 from datetime import datetime
-from typing import TypeAlias
+from typing import Final, TypeAlias
 
 import msgspec
 
 from headgate.api.events import Event
 
+STREAM: Final = "STREAM"
+"""The `method` of a message of a stream."""
+
 
 class Delivery(msgspec.Struct, frozen=True, kw_only=True):
-    """A webhook request, unread. `headers` keep order and doubles; names are lower-case.
+    """A webhook request or a message of a stream, unread. `headers` keep order and doubles; names are lower-case.
 
     `hook` is what stood behind the connection's name in the URL (`/webhooks/acme/notifyCommit` → `notifyCommit`),
-    empty for the usual `/webhooks/acme`. `received_at` is aware UTC. `remote` is the peer's address.
+    empty for the usual `/webhooks/acme`. `received_at` is aware UTC. `remote` is the peer's address. `method` is that
+    of the request, `STREAM` for what a stream told.
     """
 
     id: str
@@ -26,6 +30,11 @@ class Delivery(msgspec.Struct, frozen=True, kw_only=True):
     method: str = "POST"
     hook: str = ""
     query: tuple[tuple[str, str], ...] = ()
+
+    @property
+    def streamed(self) -> bool:
+        """Whether a stream told it."""
+        return self.method == STREAM
 
     def header(self, name: str) -> str | None:
         """The value of `name` when it was sent exactly once; a header sent twice says nothing we could trust."""

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import os
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from datetime import UTC, datetime
 from importlib.metadata import version
 from pathlib import Path
@@ -35,6 +35,7 @@ from headgate.plugins.guard import Guard, Guards
 from headgate.scheduling.addresses import Addresses
 from headgate.scheduling.inbox import Inbox, OpenConnection
 from headgate.scheduling.polls import Poller
+from headgate.scheduling.streams import Streams
 from headgate.storage import builds, deliveries
 from headgate.storage.database import Database
 from headgate.telemetry.health import Health
@@ -140,6 +141,16 @@ class Rooms:
             log=structlog.get_logger("headgate.inbox"),
             now=_now,
         )
+        self._streams = Streams(
+            database=database,
+            connections=self._open_connections,
+            received=self._inbox.received,
+            numbers=metrics.streams,
+            health=health,
+            max_body=settings.server.max_body,
+            log=structlog.get_logger("headgate.streams"),
+            now=_now,
+        )
         self._addresses = Addresses(
             database=database,
             wanted=lambda: {name: one for name, one in opened.connections.items() if one.senders.wants_published},
@@ -195,6 +206,7 @@ class Rooms:
                     self._sources,
                     self._disks,
                     self._addresses,
+                    self._streams,
                 ):
                     tasks.create_task(work.run(), name=type(work).__name__)
                 tasks.create_task(self._watch_queue(), name="queue depth")
@@ -236,6 +248,7 @@ class Rooms:
     def _jobs_changed(self) -> None:
         self._poller.rebuild()
         self._inbox.look_again()
+        self._streams.look_again()
 
     def _planned(self, builds: Sequence[Build]) -> None:
         self._worker.wake()
@@ -257,8 +270,16 @@ class Rooms:
         if known is None or known.provider is None:
             return None
         return OpenConnection(
-            name=name, provider=known.provider, normalise=self._normalise[known.kind], guard=known.guard
+            name=name,
+            provider=known.provider,
+            normalise=self._normalise[known.kind],
+            guard=known.guard,
+            event_header=known.event_header,
         )
+
+    def _open_connections(self) -> Mapping[str, OpenConnection]:
+        found = {name: self._connection(name) for name in self._opened.connections}
+        return {name: connection for name, connection in found.items() if connection is not None}
 
 
 def _hidden(settings: Settings) -> tuple[Path, ...]:

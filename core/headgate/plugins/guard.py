@@ -39,7 +39,8 @@ ALL: Final = "everything"
 METHODS: Final = frozenset({
     "answer", "authenticate", "branches", "changed_paths", "changes", "clone_source", "create_hook", "delete_hook",
     "discover", "get", "hook_deliveries", "hooks", "judge", "list", "match", "normalise", "order_key", "parse", "poll_plan",
-    "redeliver", "report_status", "run", "sender_addresses", "tags", "tell", "test_connection", "update_hook", "wants",
+    "redeliver", "report_status", "run", "sender_addresses", "stream", "tags", "tell", "test_connection",
+    "update_hook", "wants",
 })  # fmt: skip
 """What the host calls by name; other code of a plugin is its own, and held against all of it."""
 
@@ -126,12 +127,15 @@ class Guard:
         result, error = task.result()
         return self._result(method, result, error, time.monotonic() - began)
 
-    async def inside(self, method: str, start: Callable[[], Awaitable[T]], *, lends: bool = False) -> T:
+    async def inside(
+        self, method: str, start: Callable[[], Awaitable[T]], *, lends: bool = False, goes_on: bool = False
+    ) -> T:
         """Await what `start` gives in the caller's own task, which has the deadline. Raises as `call`.
 
         `lends`: the plugin works with things of ours, whose `OSError` (a full disk) is not its fault and passes.
+        `goes_on`: it is more of a call that was let through; a circuit that opened since does not cut it off.
         """
-        if self.uneasy and (shut := self.refusal(method)):
+        if self.uneasy and not goes_on and (shut := self.refusal(method)):
             raise shut
         task = asyncio.current_task()
         asked = task.cancelling() if task else 0

@@ -1,6 +1,7 @@
 """Ref transitions: what moved, once, whoever saw it; not what is built because of it.
 
-Webhooks and polls observe the same moves at different times, in different order, some twice, some never.
+Webhooks and polls observe the same moves at different times, in different order, some twice, some never. (A stream
+tells what a webhook would: wherever this page says webhook, either is meant.)
 Each move is one `Transition` with a generation that grows per ref. An observation either witnesses a
 transition that another observer brought, or repeats one it brought itself, or is a new one.
 

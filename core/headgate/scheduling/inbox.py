@@ -67,12 +67,16 @@ TRIES = 3
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class OpenConnection:
-    """A connection as the doors need it: its open provider and how it normalises a repository's path."""
+    """A connection as the doors need it: its open provider and how it normalises a repository's path.
+
+    `event_header`: the lower-case header that names a delivery's event, if it has one.
+    """
 
     name: str
     provider: Provider
     normalise: Callable[[str], str]
     guard: Guard = field(default_factory=lone_guard, compare=False)
+    event_header: str | None = None
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -288,7 +292,7 @@ class Inbox:
             self._log.warning("delivery waits for its connection", connection=delivery.connection)
             return
         try:
-            reading = one.reading or connection.guard.run("parse", _parse, connection.provider, delivery)
+            reading = one.reading or connection.guard.run("parse", parse, connection.provider, delivery)
             facts = _facts(reading, one, connection, self._default_branch)
             announced = _announced(reading, connection)
         except Unreadable as error:
@@ -335,7 +339,8 @@ def _failure(commit: asyncio.Future[tuple[Admitted, ...]]) -> BaseException | No
     return asyncio.CancelledError() if commit.cancelled() else commit.exception()
 
 
-def _parse(provider: Provider, delivery: Delivery) -> Reading:
+def parse(provider: Provider, delivery: Delivery) -> Reading:
+    """What it says, as the contract has it; to be called through the guard."""
     reading = provider.parse(delivery)
     if not isinstance(reading, (Parsed, Ignored)):
         raise TypeError(f"it gave a {type(reading).__name__}, neither events nor a reason to ignore it")
@@ -362,7 +367,7 @@ def _facts(
                 event=event,
                 connection=connection.name,
                 key=key,
-                observer="webhook",
+                observer="stream" if one.delivery.streamed else "webhook",
                 delivery_id=one.delivery.id,
                 default_branch=told or default_branch(connection.name, key),
                 rejudge=one.replay,

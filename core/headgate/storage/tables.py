@@ -90,6 +90,15 @@ sender_addresses = sa.Table(
     sqlite_with_rowid=False,
 )
 
+# Up to when all that a connection's stream told is kept.
+streams = sa.Table(
+    "streams",
+    metadata,
+    sa.Column("connection", sa.Text, primary_key=True),
+    sa.Column("complete_to", Moment, nullable=False),
+    sqlite_with_rowid=False,
+)
+
 refs = sa.Table(
     "refs",
     metadata,
