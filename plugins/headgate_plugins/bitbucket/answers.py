@@ -71,9 +71,9 @@ class Commit(msgspec.Struct):
 
 
 class DiffSide(msgspec.Struct):
-    """A file before or after."""
+    """A file before or after; where there is none it is null, or its path is empty."""
 
-    path: str
+    path: str = ""
 
 
 class DiffStat(msgspec.Struct):
@@ -85,18 +85,16 @@ class DiffStat(msgspec.Struct):
 
     def file(self) -> api.ChangedFile:
         """Conflicts, of which a listing of a pull request may tell, are files that both sides changed."""
-        there = self.new or self.old
-        if there is None:
+        new, old = (side.path if side else "" for side in (self.new, self.old))
+        if not new and not old:
             raise api.ProviderError("a difference names no file")
         status = STATUSES.get(self.status or "", "modified")
-        moved = status in {"renamed", "copied"} and self.old is not None and self.old.path != there.path
-        return api.ChangedFile(
-            path=there.path, status=status, previous_path=self.old.path if self.old and moved else None
-        )
+        moved = status == "renamed" and old != new
+        return api.ChangedFile(path=new or old, status=status, previous_path=(old or None) if moved else None)
 
     def paths(self) -> set[str]:
         """Both names of a renamed file."""
-        return {side.path for side in (self.old, self.new) if side is not None}
+        return {side.path for side in (self.old, self.new) if side is not None and side.path}
 
 
 STATUSES: dict[str, api.ChangedFileStatus] = {

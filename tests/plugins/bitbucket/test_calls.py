@@ -210,7 +210,7 @@ async def test_a_comparison_is_of_two_commits():
         host.on("GET", f"{BASE}/commits", paged([commit(NEW)], [commit(SIDE)]))
         stats = [
             {"status": "added", "old": None, "new": {"path": "a.py"}},
-            {"status": "removed", "old": {"path": "b.py"}, "new": None},
+            {"status": "removed", "old": {"path": "b.py"}, "new": {"path": ""}},
             {"status": "renamed", "old": {"path": "c.py"}, "new": {"path": "d.py"}},
             {"status": "merge conflict", "old": {"path": "e.py"}, "new": {"path": "e.py"}},
         ]
@@ -259,7 +259,7 @@ async def test_a_short_commit_is_looked_up():
 async def test_changed_paths_are_of_both_commits_and_both_names():
     async with connected() as (provider, host):
         renamed = {"status": "renamed", "old": {"path": "z.py"}, "new": {"path": "b.py"}}
-        added = {"status": "added", "old": None, "new": {"path": "a.py"}}
+        added = {"status": "added", "old": {"path": ""}, "new": {"path": "a.py"}}
         host.on("GET", f"{BASE}/diffstat/{NEW}..{OLD}", paged([renamed], [added]))
         host.on("GET", f"{BASE}/diffstat/{NEW}", paged([added]))
         here = api.Repository(host="bitbucket.org", path="acme/web")
