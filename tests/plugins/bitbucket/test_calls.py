@@ -1092,7 +1092,7 @@ async def test_every_request_is_one_that_bitbucket_describes():
 @pytest.mark.parametrize(
     ("method", "path", "query", "body"),
     [
-        ("GET", "/repositories/acme/web/refs/branchs", {}, None),
+        ("GET", "/repositories/acme/web/refs/leaves", {}, None),
         ("DELETE", "/repositories/acme/web/refs/branches", {}, None),
         ("GET", "/repositories/acme/web/refs/branches", {"per_page": "3"}, None),
         ("POST", "/repositories/acme/web/commit/a/statuses/build", {}, {"type": "build", "state": "DONE"}),
