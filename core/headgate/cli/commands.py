@@ -46,7 +46,7 @@ COMMANDS: dict[str, Entry] = {
     "schema": Entry("schema", "Print the JSON Schema of job files or of the configuration.", _SET_UP, asks_server=False),
     "plugins": Entry("plugins", "List the installed plugins, what each brings and how it behaves in the running server.", _SET_UP, asks_server=False),
     "connections": Entry("connections", "List the configured connections, test them, and see what their hosts have.", _SET_UP),
-    "credentials": Entry("credential_commands", "Set, list and remove credentials.", _SET_UP, asks_server=False),
+    "credentials": Entry("credential_commands", "Set, authorize, list and remove credentials.", _SET_UP, asks_server=False),
     "hook-script": Entry("hook_script", "Print the post-receive hook for a plain Git server.", _SET_UP, asks_server=False),
 }  # fmt: skip
 

@@ -13,10 +13,11 @@ import typer
 from headgate.cli.endings import Ending, ExitCode
 from headgate.cli.installed import installed_plugins, installed_settings
 from headgate.cli.invocation import Invocation
-from headgate.cli.output import plain, say, table, write_json
+from headgate.cli.output import note, plain, say, table, write_json
 
 if TYPE_CHECKING:
     from headgate.api import CredentialStore
+    from headgate.api.client import CodeRequest
 
 T = TypeVar("T")
 
@@ -27,7 +28,7 @@ ReferenceArgument = Annotated[str, typer.Argument(metavar="STORE/NAME", help="As
 
 @app.callback()
 def credentials() -> None:
-    """Set, list and remove credentials."""
+    """Set, authorize, list and remove credentials."""
 
 
 @app.command("set")
@@ -69,6 +70,83 @@ def set_(
         return
     where = f"may travel to {', '.join(kept.hosts)}" if kept.hosts else "stays here"
     say(f"secret://{store_name}/{name} is kept, version {kept.version}; it {where}")
+
+
+@app.command()
+def authorize(
+    context: typer.Context,
+    reference: ReferenceArgument,
+    *,
+    connection: Annotated[
+        str, typer.Option(metavar="CONNECTION", help="Of the configuration: whose Git host is asked.")
+    ],
+    scope: Annotated[
+        list[str] | None, typer.Option(metavar="SCOPE", help="In the host's words, instead of what is usual.")
+    ] = None,
+    host: Annotated[list[str] | None, typer.Option(metavar="HOST", help="Another host it may travel to.")] = None,
+    port: Annotated[
+        int, typer.Option(min=0, max=65_535, help="Of http://127.0.0.1:PORT/callback; 0: any that is free.")
+    ] = 0,
+    timeout: Annotated[int, typer.Option(min=1, max=3600, metavar="SECONDS", help="How long to wait for you.")] = 300,
+    file: Annotated[list[str] | None, typer.Option(metavar="FIELD=PATH", help="Read this field from a file.")] = None,
+) -> None:
+    """Let an OAuth application use a Git host in your name, in the browser, and keep what it is given.
+
+    Register an application at the host first, with the redirect http://127.0.0.1/callback. Its client_id and
+    client_secret come from a prompt, from standard input, from files, or from the credential of that name.
+    """
+    from headgate.cli.authorize import CLIENT_FIELDS, Application, Kept, endpoints_of, known_application
+    from headgate.cli.authorize import authorize as ask
+    from headgate.cli.credentials import read_fields, split_reference, writable
+
+    call = Invocation.of(context)
+    store_name, name = split_reference(reference)
+    settings = installed_settings(call)
+    one = next((one for one in settings.connections if one.name == connection), None)
+    if one is None:
+        raise Ending(f"there is no connection {connection} in the configuration", code=ExitCode.INPUT)
+    kind = installed_plugins(call).kinds.providers[one.provider]
+    endpoints_of(kind)
+
+    async def work(stores: Mapping[str, CredentialStore]) -> Kept:
+        store = writable(stores, store_name)
+        known, hosts = await known_application(store, name)
+        fields = (
+            dict(known) if known and not file else read_fields("oauth", names=CLIENT_FIELDS, files=_files(file or ()))
+        )
+        application = Application(
+            client_id=fields["client_id"].reveal().strip(),
+            client_secret=fields["client_secret"],
+            port=port,
+            scopes=tuple(scope) if scope else None,
+        )
+        further = (*hosts, *(host or ()))
+        return await ask(
+            kind, one.options, application, store=store, name=name, hosts=further, within=timeout, tell=_send_to
+        )
+
+    kept = _with_stores(call, work)
+    if call.json:
+        import msgspec
+
+        write_json(msgspec.to_builtins(kept.summary))
+        return
+    scopes = f", with the scopes {', '.join(map(plain, kept.scopes))}" if kept.scopes else ""
+    say(
+        f"secret://{store_name}/{name} is kept as {kept.summary.type}, version {kept.summary.version}{scopes}; "
+        f"it may travel to {', '.join(kept.summary.hosts)}"
+    )
+
+
+def _send_to(request: CodeRequest) -> None:
+    """On standard error: standard output is for the result."""
+    note("Open this in a browser on this machine, and allow what it asks:")
+    note("")
+    note(f"  {plain(request.url)}")
+    note("")
+    note(
+        f"It comes back to {request.redirect_uri}. From another machine: ssh -L PORT:127.0.0.1:PORT, with --port PORT."
+    )
 
 
 @app.command("list")

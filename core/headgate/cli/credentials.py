@@ -63,12 +63,13 @@ def writable(stores: Mapping[str, CredentialStore], name: str) -> WritableCreden
 def read_fields(
     kind: CredentialType,
     *,
+    names: Sequence[str] | None = None,
     files: Mapping[str, Path] | None = None,
     stdin: TextIO | None = None,
     ask: Callable[[str], str] = input,
     ask_hidden: Callable[[str], str] = getpass.getpass,
 ) -> dict[str, Secret]:
-    """The values of all fields that a credential of type `kind` needs, none of them from argv.
+    """The values of all fields that a credential of type `kind` needs, or of those in `names`; none from argv.
 
     `files` names files to read fields from. The rest is asked for on a terminal, secrets without echo.
     Elsewhere stdin holds the one field that is left, or a JSON object when several are. One line end is cut
@@ -77,6 +78,7 @@ def read_fields(
     expected = FIELDS.get(kind)
     if expected is None:
         raise CredentialError(f"there is no credential type {kind!r}; there are: {', '.join(FIELDS)}")
+    expected = expected if names is None else tuple(names)
     if unknown := sorted(set(files or {}) - set(expected)):
         raise CredentialError(f"a {kind} credential has no {', '.join(unknown)}; it has: {', '.join(expected)}")
     found = {name: _read_file(path) for name, path in (files or {}).items()}
