@@ -15,7 +15,7 @@ from functools import partial
 from pathlib import Path
 
 from headgate import api
-from headgate_plugins.fossil.program import run_fossil
+from headgate_plugins.fossil.program import exchange, run_fossil
 
 MAIN_BRANCH = "trunk"
 """Fossil's own word; `fossil git export` would else call it `master`."""
@@ -60,12 +60,12 @@ class Mirrors:
         await self._host.blocking(partial(place.mkdir, parents=True, exist_ok=True))
         if clone.exists():
             arguments = ["pull", url, "--once", "-R", str(clone)]
-            await run_fossil(arguments, home=place, what=f"pulling from {url}")
+            await exchange(arguments, home=place, what=f"pulling from {url}")
         else:
             part = place / "part.fossil"
             await self._host.blocking(partial(part.unlink, missing_ok=True))
             arguments = ["clone", "--once", "--admin-user", "headgate", url, str(part)]
-            await run_fossil(arguments, home=place, what=f"cloning {url}")
+            await exchange(arguments, home=place, what=f"cloning {url}")
             part.rename(clone)
         arguments = ["git", "export", str(mirror), "--mainbranch", MAIN_BRANCH, "--quiet", "-R", str(clone)]
         try:

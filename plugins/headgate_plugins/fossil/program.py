@@ -17,12 +17,13 @@ LONGEST = 3600.0
 
 MOST_OUTPUT = 1_048_576
 
-_NOT_FOUND = re.compile(r"\b404\b|not found|no such", re.IGNORECASE)
+_TELLING = re.compile(r"error: |server says|server returned|server did not|cannot |unable ", re.IGNORECASE)
+_NOT_FOUND = re.compile(r"\b404\b|not found|no such|wrong project", re.IGNORECASE)
 _REFUSED = re.compile(r"\b40[13]\b|not authorized|login failed|login incorrect|password", re.IGNORECASE)
 
 
 async def run_fossil(arguments: Sequence[str], *, home: Path, what: str) -> str:
-    """What `fossil …` prints. Raises `ProviderError` saying `what` failed and why, in Fossil's last words."""
+    """What `fossil …` prints. Raises `ProviderError` saying `what` failed and why, in Fossil's own words."""
     environment = {
         "PATH": os.environ.get("PATH", "/usr/bin:/bin"),
         "LC_ALL": "C.UTF-8",
@@ -60,6 +61,14 @@ async def run_fossil(arguments: Sequence[str], *, home: Path, what: str) -> str:
     return output
 
 
+async def exchange(arguments: Sequence[str], *, home: Path, what: str) -> None:
+    """A clone or pull. It exits with 0 also when the server refused it or was not reached; its words tell."""
+    output = await run_fossil(arguments, home=home, what=what)
+    lines = _lines(output)
+    if any(_TELLING.match(line) for line in lines) or not any(line.startswith("Round-trips: ") for line in lines):
+        raise _failure(what, output)
+
+
 async def _all_of(process: asyncio.subprocess.Process) -> str:
     assert process.stdout is not None  # noqa: S101 - it is a pipe
     kept = bytearray()
@@ -79,9 +88,15 @@ async def _end(process: asyncio.subprocess.Process) -> None:
 
 
 def _failure(what: str, output: str) -> api.ProviderError:
-    lines = [line.strip() for line in re.split(r"[\r\n]+", output) if line.strip()]
-    words = lines[-1][:200] if lines else "it said nothing"
+    lines = _lines(output)
+    telling = sorted((line for line in lines if _TELLING.match(line)), key=lambda line: not line.startswith("Error: "))
+    words = (telling or lines[-1:] or ["it said nothing"])[0][:200]
     message = f"{what} failed: {words}"
     if _REFUSED.search(words):
         return api.Refused(message)
     return api.NotFound(message) if _NOT_FOUND.search(words) else api.Unavailable(message)
+
+
+def _lines(output: str) -> list[str]:
+    """Progress overwrites itself with carriage returns."""
+    return [line.strip() for line in re.split(r"[\r\n]+", output) if line.strip()]
