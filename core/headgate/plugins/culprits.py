@@ -6,16 +6,25 @@ import os
 import sys
 from collections.abc import Iterable, Mapping
 from types import FrameType, TracebackType
+from typing import Final
 
 import msgspec
 
 import headgate
+from headgate.api.capabilities import CAPABILITIES
 
 HOST = os.path.dirname(os.path.abspath(headgate.__file__)) + os.sep  # noqa: PTH100, PTH120 - compared with code's own file names, which are text
 API = os.path.join(HOST, "api") + os.sep  # noqa: PTH118 - as above
 """What plugins call as their library: its frames say nothing of whose fault it is."""
 GUARDS = os.path.join(HOST, "plugins") + os.sep  # noqa: PTH118 - as above
 """What stands around every call."""
+
+METHODS: Final = frozenset(
+    {"answer", "authenticate", "get", "judge", "list", "match", "normalise", "order_key", "parse", "poll_plan", "run",
+     "tell", "wants"}
+    | {name for protocol in CAPABILITIES.values() for name in vars(protocol) if not name.startswith("_")}
+)  # fmt: skip
+"""What the host calls by name; other code of a plugin is its own, and held against all of it."""
 
 
 class Culprit(msgspec.Struct, frozen=True, kw_only=True):

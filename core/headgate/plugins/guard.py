@@ -17,7 +17,7 @@ import structlog
 
 from headgate.api.errors import HeadgateError, PluginError
 from headgate.plugins.circuits import FAULTS, Circuit
-from headgate.plugins.culprits import Culprit, Culprits
+from headgate.plugins.culprits import METHODS, Culprit, Culprits
 from headgate.plugins.health import OpenCircuit, PluginHealth, Tells
 from headgate.plugins.loading import Kinds, LoadedPlugins, PluginReport
 
@@ -35,14 +35,6 @@ ENDS_WITHIN = 1.0
 
 ALL: Final = "everything"
 """The circuit of a whole plugin, where no single method is to blame."""
-
-METHODS: Final = frozenset({
-    "answer", "authenticate", "branches", "changed_paths", "changes", "clone_source", "create_hook", "delete_hook",
-    "discover", "get", "hook_deliveries", "hooks", "judge", "list", "match", "normalise", "order_key", "parse", "poll_plan",
-    "redeliver", "report_status", "run", "sender_addresses", "stream", "tags", "tell", "test_connection",
-    "update_hook", "wants",
-})  # fmt: skip
-"""What the host calls by name; other code of a plugin is its own, and held against all of it."""
 
 T = TypeVar("T")
 
