@@ -18,6 +18,8 @@ from build_desk import Desk
 
 from headgate import api
 from headgate.builds import attempt
+from headgate.builds.worker import Worker
+from headgate.builds.workspace import Folder
 from headgate.storage import builds
 from headgate.storage.database import open_database
 from headgate.storage.errors import Busy, StorageFull
@@ -355,6 +357,59 @@ async def test_an_executor_that_raises_costs_its_build_only(desk, caplog):
         assert (await desk.until(second)).outcome is api.Outcome.SUCCEEDED
     assert (build.outcome, build.attempt) == (api.Outcome.ERRORED, 2)
     assert "ZeroDivisionError" in build.reason
+
+
+class Again:
+    """Refuses a first attempt, and stays with a second one, which begins before the first has removed its folder."""
+
+    def __init__(self, monkeypatch):
+        self.second, self.over = asyncio.Event(), asyncio.Event()
+        remove = Folder.remove
+
+        async def after_the_second_began(folder):
+            if folder.own.name.endswith("-1"):
+                await self.second.wait()
+            await remove(folder)
+
+        monkeypatch.setattr(Folder, "remove", after_the_second_began)
+
+    async def run(self, work, bench):
+        if work.build.attempt == 1:
+            raise api.QueueError("not the first time")
+        self.second.set()
+        await self.over.wait()
+        return api.Result(outcome=api.Outcome.SUCCEEDED, reason="the second time", steps=())
+
+
+async def run_again(desk, again):
+    """How many builds the worker knows of, and what asking one of them to end led to."""
+    desk.executors["again"] = again
+    build_id = await desk.plan("true", executor="again", retries=1)
+    async with desk.at_work() as worker:
+        await again.second.wait()
+        while len(worker._tasks) > 1:
+            await asyncio.sleep(0.01)
+        known, slots = worker.running, len(worker._busy)
+        await worker.cancel(build_id, "enough")
+        if not known:
+            again.over.set()
+        return known, slots, (await desk.until(build_id)).outcome
+
+
+async def test_a_build_that_is_tried_again_is_not_ended_by_the_attempt_before(desk, monkeypatch):
+    """It has a slot, and can be cancelled and handed back, though the first attempt ends when it runs already."""
+    assert await run_again(desk, Again(monkeypatch)) == (1, 1, "cancelled")
+
+
+async def test_an_attempt_that_does_not_look_whose_place_it_clears_loses_the_next_one(desk, monkeypatch):
+    def heedless(self, attempt, claim, task):
+        self._tasks.discard(task)
+        self._attempts.pop(claim[0], None)
+        self._free(claim)
+
+    monkeypatch.setattr(Worker, "_ended", heedless)
+    known, _, outcome = await run_again(desk, Again(monkeypatch))
+    assert (known, outcome) == (0, "succeeded")
 
 
 async def test_an_executor_that_does_not_end_is_left_behind(desk, monkeypatch, caplog):

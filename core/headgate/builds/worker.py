@@ -91,7 +91,7 @@ class Worker:
         self._base = _with_interpreter(environment)
         self._attempts: dict[str, Attempt] = {}
         self._tasks: set[asyncio.Task[None]] = set()
-        self._busy: set[str] = set()
+        self._busy: set[tuple[str, int]] = set()
         self._awake = asyncio.Event()
         self._draining = False
         self.sandbox: Sandbox | None = None
@@ -209,21 +209,25 @@ class Worker:
         build = assigned.claimed.build
         if build.started_at is not None:
             self._metrics.observe_queue_wait((build.started_at - build.queued_at).total_seconds())
-        attempt = Attempt(assigned, equipment, asked=asked, ran=lambda: self._free(build.id))
+        claim = (build.id, assigned.claimed.fence)
+        attempt = Attempt(assigned, equipment, asked=asked, ran=lambda: self._free(claim))
+        # In place of an earlier attempt, perhaps: one that is given back may be ours again before that one has ended.
         self._attempts[build.id] = attempt
-        self._busy.add(build.id)
+        self._busy.add(claim)
         task = asyncio.create_task(attempt.run(), name=f"attempt at {build.id}")
         self._tasks.add(task)
-        task.add_done_callback(lambda task: self._ended(build.id, task))
+        task.add_done_callback(lambda task: self._ended(attempt, claim, task))
 
-    def _free(self, build_id: str) -> None:
-        self._busy.discard(build_id)
+    def _free(self, claim: tuple[str, int]) -> None:
+        self._busy.discard(claim)
         self._awake.set()
 
-    def _ended(self, build_id: str, task: asyncio.Task[None]) -> None:
+    def _ended(self, attempt: Attempt, claim: tuple[str, int], task: asyncio.Task[None]) -> None:
+        build_id, _ = claim
         self._tasks.discard(task)
-        self._attempts.pop(build_id, None)
-        self._free(build_id)
+        if self._attempts.get(build_id) is attempt:
+            del self._attempts[build_id]
+        self._free(claim)
         if not task.cancelled() and (error := task.exception()) is not None:
             _log.error("attempt_failed", build_id=build_id, exc_info=error)
 
