@@ -124,6 +124,20 @@ class Mad:
         raise ZeroDivisionError(delivery.body)
 
 
+class Sealed:
+    """GitHub's seal and payloads, and nothing that would ask GitHub."""
+
+    def __init__(self, github):
+        self.authenticate = github.authenticate
+        self.parse = github.parse
+
+    async def clone_source(self, repository):
+        return api.CloneSource(url=f"https://github.com/{repository}.git")
+
+    async def test_connection(self):
+        return api.ConnectionReport(missing=("credential",))
+
+
 @dataclass(kw_only=True)
 class Parts:
     """What stands behind the server, for tests to look at and to change."""
@@ -293,7 +307,7 @@ async def running_server(folder, *, read_timeout=5.0, max_body=1_000_000, change
     fatal = []
     async with open_database(url, on_fatal=fatal.append) as database:
         secrets = [api.Secret(SECRET), api.Secret("the old one")]
-        github = GitHub(site=None, client=None, clones=None, has_credential=False, secrets=secrets)
+        github = Sealed(GitHub(site=None, access=None, secrets=secrets))
         parts = Parts(
             database=database,
             settings=Settings(

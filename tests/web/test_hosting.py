@@ -17,7 +17,20 @@ SHA = "a1" * 20
 URL = "https://ci.example.org/webhooks/host"
 
 
-class Host:
+class Remembers:
+    """A provider that knows what its hooks sent, and sends nothing again."""
+
+    def authenticate(self, delivery):
+        raise api.Unauthenticated("no")
+
+    def parse(self, delivery):
+        raise api.Unreadable("no")
+
+    async def hook_deliveries(self, repository, hook):
+        yield api.HookDelivery(id="9", key="k", event="push", at=datetime(2026, 1, 5, tzinfo=UTC), status=503)
+
+
+class Host(Remembers):
     """A provider that can do all of it, and remembers what it was asked."""
 
     def __init__(self):
@@ -25,12 +38,6 @@ class Host:
         self.begun = 0
         self.kept = {}
         self.error = None
-
-    def authenticate(self, delivery):
-        raise api.Unauthenticated("no")
-
-    def parse(self, delivery):
-        raise api.Unreadable("no")
 
     async def test_connection(self):
         if self.error:
@@ -101,9 +108,6 @@ class Host:
 
     async def delete_hook(self, repository, hook):
         self.kept.pop(hook, None)
-
-    async def hook_deliveries(self, repository, hook):
-        yield api.HookDelivery(id="9", key="k", event="push", at=datetime(2026, 1, 5, tzinfo=UTC), status=503)
 
     async def redeliver(self, repository, hook, delivery):
         self.asked.append((repository, hook, delivery))
@@ -181,6 +185,13 @@ async def test_what_a_hook_sent_is_listed_and_sent_again(server, host):
     async with server.post(f"{BELOW}/hook-deliveries", json=asked) as answer:
         assert answer.status == 204
     assert host.asked == [("acme/web", "1", "9")]
+
+
+async def test_a_host_that_only_remembers_is_not_asked_to_send_again(server, host):
+    server.parts.connections["host"] = replace(server.parts.connections["host"], provider=Remembers())
+    await json_of(server.get(f"{BELOW}/hook-deliveries?repository=acme/web&hook=1"))
+    asked = {"repository": "acme/web", "hook": "1", "delivery": "9"}
+    assert "`redeliver`" in (await json_of(server.post(f"{BELOW}/hook-deliveries", json=asked), 409))["detail"]
 
 
 async def test_what_cannot_be_asked_says_why(server):

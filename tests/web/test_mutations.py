@@ -135,7 +135,7 @@ async def test_requests_broken_in_any_byte_are_refused(tmp_path):
 
 async def test_the_same_mutations_pass_where_the_door_is_open(server):
     """The negative control: without the seal's check many of them would be recorded."""
-    opened = GitHub(site=None, client=None, clones=None, has_credential=False, secrets=[], accept_unsigned=True)
+    opened = GitHub(site=None, access=None, secrets=[], accept_unsigned=True)
     server.parts.connections["acme"] = type(server.parts.connections["acme"])(
         name="acme", kind="github", provider=opened, event_header="x-github-event"
     )

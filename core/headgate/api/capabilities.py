@@ -197,10 +197,15 @@ class ManagesHooks(Protocol):
 
 @runtime_checkable
 class KnowsHookDeliveries(Protocol):
-    """Remembers what it delivered, and can deliver it again."""
+    """Remembers what it delivered."""
 
     def hook_deliveries(self, repository: str, hook: str) -> AsyncIterator[HookDelivery]:
         """What the hook sent, newest first, as far back as the host remembers."""
+
+
+@runtime_checkable
+class RedeliversHooks(Protocol):
+    """Can deliver again what it delivered."""
 
     async def redeliver(self, repository: str, hook: str, delivery: str) -> None:
         """Have the delivery with that `id` sent again."""
@@ -261,6 +266,7 @@ CAPABILITIES: dict[str, type] = {
     "hooks": ManagesHooks,
     "issues": ReadsIssues,
     "people": KnowsPeople,
+    "redeliver": RedeliversHooks,
     "repository": ReadsRepositories,
     "sender_addresses": KnowsSenderAddresses,
     "status": ReportsStatus,

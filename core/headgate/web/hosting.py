@@ -246,7 +246,7 @@ class Hosting:
 
     async def redeliver(self, call: Call) -> web.Response:
         """Have one sent again."""
-        connection, provider = self._able(call, "hook_deliveries")
+        connection, provider = self._able(call, "redeliver")
         asked: Redeliver = call.body
         await _asked(connection, "redeliver", lambda: provider.redeliver(asked.repository, asked.hook, asked.delivery))
         return web.Response(status=204)

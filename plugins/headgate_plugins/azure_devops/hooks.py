@@ -107,9 +107,8 @@ class Hooks(Reading):
             await self._remove(subscription)
 
     async def hook_deliveries(self, repository: str, hook: str) -> AsyncIterator[api.HookDelivery]:
-        """The newest, as far as one query gives them; older ones cannot be asked for.
+        """The newest, as far as one query gives them; older ones cannot be asked for, and nothing sends one again.
 
-        Alone it is no `api.KnowsHookDeliveries`: that also sends again, for which nothing is documented.
         https://learn.microsoft.com/en-us/rest/api/azure/devops/hooks/notifications/query
         """
         subscriptions = await self._of(repository, hook)

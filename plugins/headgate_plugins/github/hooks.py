@@ -21,7 +21,7 @@ _SUCCESS = range(200, 300)
 
 
 class Hooks(Reads):
-    """See `headgate.api.ManagesHooks` and `headgate.api.KnowsHookDeliveries`."""
+    """See `headgate.api.ManagesHooks`, `headgate.api.KnowsHookDeliveries` and `headgate.api.RedeliversHooks`."""
 
     _secrets: Sequence[api.Secret]
 

@@ -11,6 +11,7 @@ from azure_devops_server import HOOKS, KIND, REPO, WEB, ask, changed_options, li
 from headgate import api
 from headgate.api.client import basic
 from headgate.api.testing.calls import Answer, GitHost
+from headgate_plugins.azure_devops.connection import AzureDevOps
 
 REPOSITORY_ID, PROJECT_ID = "77aa0000-0000-4000-8000-000000000001", "66aa0000-0000-4000-8000-000000000001"
 URL = "https://ci.example.org/webhooks/acme"
@@ -255,6 +256,11 @@ def test_what_a_hook_sent_newest_first_under_the_key_it_has_here():
     asked = host.asked[-1].json()
     assert asked["includeDetails"] is True
     assert asked["subscriptionIds"] == [one["id"] for one in subscriptions]
+
+
+def test_what_was_sent_is_known_and_not_sent_again():
+    assert issubclass(AzureDevOps, api.KnowsHookDeliveries)
+    assert not issubclass(AzureDevOps, api.RedeliversHooks)
 
 
 def test_hooks_that_may_not_be_seen_are_refused():

@@ -311,6 +311,7 @@ def test_each_kind_provides_what_its_host_has():
         - {
             "checks",
             "hook_deliveries",
+            "redeliver",
             "sender_addresses",
             "stream",
         }
