@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import sqlite3
 
+import msgspec
 import pytest
 import sqlalchemy as sa
 
@@ -51,6 +52,21 @@ async def test_the_same_key_of_a_connection_is_recorded_once(database, make_deli
     async with database.reading() as conn:
         assert (await conn.execute(sa.select(sa.func.count()).select_from(table))).scalar() == 4
         assert await deliveries.get(conn, twin.delivery.id) is None
+
+
+async def test_a_body_is_no_replay_of_a_delivery_that_was_not_kept(database, make_delivery):
+    """The first with that body is long ago; told again under its own id, it is a duplicate and says nothing of others."""
+
+    def watched(key, seconds):
+        return msgspec.structs.replace(make_delivery(key=key, seconds=seconds), replay_window=60.0)
+
+    first = watched("1", 0)
+    await record(database, first)
+    again, other, replay = watched("1", 3600), watched("2", 3601), watched("3", 3602)
+    found = await record(database, again, other, replay)
+    assert [one.duplicate_of for one in found] == [first.delivery.id, None, other.delivery.id]
+    async with database.reading() as connection:
+        assert (await deliveries.get(connection, other.delivery.id)) is not None
 
 
 async def test_a_doubled_key_that_is_not_left_out_is_refused(database, make_delivery, monkeypatch):
