@@ -81,7 +81,8 @@ def test_parse_says_why_something_is_ignored_or_unreadable_and_reads_the_rest(he
 def test_parse_of_an_unknown_provider_names_those_there_are(headgate):
     done = headgate("parse", "-P", "githb", "-")
     assert done.returncode == 2
-    assert "there are git, github" in done.stderr
+    assert "there are " in done.stderr
+    assert ", git, gitea, github, " in done.stderr
 
 
 def test_parse_of_a_file_that_is_not_there_is_a_sentence(headgate):

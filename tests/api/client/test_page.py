@@ -7,15 +7,22 @@ from pathlib import Path
 
 from aiohttp import web
 
+from headgate import api
 from headgate.api import client
 
 PAGE = Path(__file__).parents[3].joinpath("docs/provider-client.md").read_text()
 
 
-async def test_the_example_lists_branches_and_writes(play):
-    (example,) = re.findall(r"```python\n(.*?)```", PAGE, re.DOTALL)
+def example(number):
+    """The names that one of the page's examples makes."""
     names = {}
-    exec(compile(example, "provider-client.md", "exec", dont_inherit=True), names)
+    text = re.findall(r"```python\n(.*?)```", PAGE, re.DOTALL)[number]
+    exec(compile(text, "provider-client.md", "exec", dont_inherit=True), names)
+    return names
+
+
+async def test_the_example_lists_branches_and_writes(play):
+    names = example(0)
 
     def answer(request):
         if request.method == "POST":
@@ -32,6 +39,21 @@ async def test_the_example_lists_branches_and_writes(play):
     assert names["open_client"]({}, played.host).base == client.BaseUrl(
         url="https://forge.example.org/api/v4", configured=False
     )
+
+
+async def test_the_example_of_tokens_that_end_gives_the_api_and_git_the_same(play):
+    def answer(request):
+        return web.json_response({"access_token": f"access-{len(played.requests)}", "expires_in": 60})
+
+    played = await play(answer)
+    fields = {"client_id": "app", "client_secret": "sesame-seed", "refresh_token": "refresh-0"}
+    secrets = {name: api.Secret(text) for name, text in fields.items()}
+    played.host._credentials["secret://s/oauth"] = api.Credential(type="oauth", fields=secrets, hosts=("127.0.0.1",))
+    base = client.BaseUrl.read(played.url, configured=True)
+    for_the_api, for_git = example(1)["open_logins"](played.host, "secret://s/oauth", site=base, base=base)
+    assert await for_the_api(renew=False) == client.bearer(api.Secret("access-1"))
+    assert (await for_git.credential()).text().reveal() == "access-1"
+    assert [request.path for request in played.requests] == ["/oauth/token"]
 
 
 def test_the_numbers_of_the_page_are_those_of_the_bounds():

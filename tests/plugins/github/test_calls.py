@@ -798,7 +798,7 @@ async def test_every_request_is_one_that_github_describes():
 @pytest.mark.parametrize(
     ("method", "path", "query", "body"),
     [
-        ("GET", "/repos/acme/web/branchs", {}, None),
+        ("GET", "/repos/acme/web/branchez", {}, None),
         ("DELETE", "/repos/acme/web/branches", {}, None),
         ("GET", "/repos/acme/web/branches", {"limit": "3"}, None),
         ("POST", "/repos/acme/web/git/refs", {}, {"ref": "refs/heads/a"}),

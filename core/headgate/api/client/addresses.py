@@ -41,7 +41,7 @@ class BaseUrl(msgspec.Struct, frozen=True, kw_only=True):
             url = URL(text)
             if url.scheme not in {"http", "https"} or not url.host or not _PLAIN_URL.fullmatch(text):
                 raise _wrong("write https://host or https://host/path")
-        except ValueError:
+        except (ValueError, IndexError):  # the latter is yarl's, for brackets before an empty host
             raise _wrong("it cannot be read as a URL") from None
         if url.user is not None or url.password is not None or url.query_string or url.fragment:
             raise _wrong("a user, query or fragment has no place in it; secrets belong into a credential")
@@ -87,7 +87,7 @@ class BaseUrl(msgspec.Struct, frozen=True, kw_only=True):
         try:
             there = URL(self.url + "/").join(URL(link))
             parts = urlsplit(urljoin(self.url + "/", link))  # as it is written: `%2F` stays `%2F`
-        except ValueError:
+        except (ValueError, IndexError):  # the latter is yarl's, for brackets before an empty host
             raise refused from None
         ours = self.origin
         if (there.scheme, there.host, there.port) != (ours.scheme, ours.host, ours.port):
