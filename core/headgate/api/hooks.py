@@ -58,7 +58,7 @@ def hook_differences(found: Hook, wanted: WantedHook, needed: tuple[str, ...]) -
     if not found.active:
         faults.append("it is switched off")
     if found.healthy is False:
-        faults.append("its host gave it up after failures")
+        faults.append("its last delivery failed, or its host gave it up")
     if found.has_secret is False:
         faults.append("it has no secret")
     if found.verifies_tls is False and wanted.url.startswith("https:"):

@@ -36,7 +36,8 @@ def set_(
     context: typer.Context,
     reference: ReferenceArgument,
     kind: Annotated[
-        str, typer.Option("-t", "--type", metavar="TYPE", help="text, token, user_password or ssh_key.")
+        str,
+        typer.Option("-t", "--type", metavar="TYPE", help="text, token, user_password, ssh_key, github_app, aws_key …"),
     ] = "text",
     host: Annotated[
         list[str] | None,

@@ -1,0 +1,83 @@
+"""What a plugin is given by the core: here, that a renewed credential reaches the store it came from, and no other."""
+
+from __future__ import annotations
+
+import asyncio
+from concurrent.futures import ThreadPoolExecutor
+from datetime import UTC, datetime
+
+import pytest
+from msgspec.structs import replace
+
+from headgate import api
+from headgate.app.opening import GuardedStore, PluginsHost, guarded
+from headgate.credentials.redaction import Redactor
+from headgate.credentials.references import Secrets
+from headgate.plugins.guard import lone_guard
+from headgate_plugins.encrypted_credentials import EncryptedCredentials
+from headgate_plugins.env_credentials import headgate_credential_stores
+
+FIELDS = {name: api.Secret(f"{name}-1") for name in ("client_id", "client_secret", "refresh_token")}
+OAUTH = api.Credential(type="oauth", fields=FIELDS, hosts=("git.example.org",))
+
+
+@pytest.fixture
+def sealed(tmp_path):
+    return EncryptedCredentials(
+        "encrypted", file=tmp_path / "c.json", key_file=tmp_path / "c.key", create_key=True, blocking=asyncio.to_thread
+    )
+
+
+@pytest.fixture
+def host(sealed):
+    stores = {"encrypted": guarded(sealed, lone_guard())}
+    with ThreadPoolExecutor(1) as threads:
+        yield PluginsHost(
+            name="acme",
+            plugin="played",
+            secrets=Secrets(stores, Redactor()),
+            http=None,
+            threads=threads,
+            now=lambda: datetime.now(UTC),
+            metrics=None,
+        )
+
+
+def renewed(credential, text):
+    return replace(credential, fields={**credential.fields, "refresh_token": api.Secret(text)})
+
+
+async def test_a_renewed_credential_is_in_the_store_and_masked(host, sealed):
+    await sealed.put("acme", OAUTH)
+    found = await host.secret("secret://encrypted/acme", for_host="git.example.org")
+    await host.keep_secret("secret://encrypted/acme", renewed(found, "refresh-2"))
+    kept = await sealed.get("acme")
+    assert (kept.fields["refresh_token"].reveal(), kept.version, kept.hosts) == ("refresh-2", 2, OAUTH.hosts)
+    assert host.masked("refresh-2") == "***"
+
+
+async def test_one_that_an_admin_set_meanwhile_stays(host, sealed):
+    await sealed.put("acme", OAUTH)
+    found = await host.secret("secret://encrypted/acme")
+    await sealed.put("acme", renewed(OAUTH, "of-the-admin"))
+    with pytest.raises(api.CredentialError, match="was changed"):
+        await host.keep_secret("secret://encrypted/acme", renewed(found, "refresh-2"))
+    assert (await sealed.get("acme")).fields["refresh_token"].reveal() == "of-the-admin"
+
+
+async def test_nothing_new_can_be_put_into_a_store_this_way(host, sealed):
+    with pytest.raises(api.CredentialError, match="is not set"):
+        await host.keep_secret("secret://encrypted/other", OAUTH)
+    assert not await sealed.list()
+
+
+async def test_a_guarded_store_is_writable_only_if_it_was(host, sealed):
+    (kind,) = headgate_credential_stores()
+    async with kind.open({}, host) as env:
+        assert not isinstance(guarded(env, lone_guard()), api.WritableCredentialStore)
+    store = guarded(sealed, lone_guard())
+    assert isinstance(store, api.WritableCredentialStore)
+    assert isinstance(store, GuardedStore)
+    await store.put("acme", OAUTH)
+    await store.remove("acme")
+    assert not await store.list()
