@@ -193,6 +193,46 @@ async def test_more_than_fits_in_memory_is_still_all_routed(running, provider, d
     assert await count(database) == 20
 
 
+@pytest.mark.parametrize(("most", "held"), [(1_000, 1_400), (10**9, 8_000)])
+async def test_bodies_in_memory_are_bounded_also_while_they_are_routed(  # noqa: PLR0917 - fixtures
+    running, provider, database, world, monkeypatch, most, held
+):
+    """Half were left by an earlier run, half come now, and none is settled yet; with no bound (the control) all are held."""
+    monkeypatch.setattr(inbox_module, "BYTES_IN_MEMORY", most)
+    world.use(make_job("web"))
+    new = [new_delivery(f"{number:0400}".encode()) for number in range(20)]
+    for number, one in enumerate(new):
+        provider.readings[one.delivery.body] = api.Parsed(
+            events=(push(None, f"{number + 1:040x}", ref=f"refs/heads/{number}"),)
+        )
+    for one in new[:10]:
+        await database.writer.add(deliveries.record, one)
+    admit, gate, alive = world.flow.admit, asyncio.Event(), 0
+
+    async def held_up(facts, **more):
+        nonlocal alive
+        alive += 400
+        await gate.wait()
+        return await admit(facts, **more)
+
+    monkeypatch.setattr(world.flow, "admit", held_up)
+    async with running() as inbox:
+        for one in new[10:]:
+            await database.writer.add(deliveries.record, one)
+            inbox.received(one, None)
+        seen = -1
+        while seen != alive or alive < min(most, 8_000):
+            seen = alive
+            await asyncio.sleep(0.3)
+        assert alive <= held
+        assert (alive > 1_400) == (most > 1_000)
+        gate.set()
+        for one in new:
+            assert (await settled(database, one.delivery.id)).state == "routed"
+        assert inbox._bytes == 0
+    assert await count(database) == 20
+
+
 @pytest.mark.parametrize(("patience", "routed"), [(0.05, True), (3600.0, False)])
 async def test_a_server_that_never_rests_routes_by_and_by(  # noqa: PLR0917 - fixtures
     running, provider, database, world, monkeypatch, patience, routed

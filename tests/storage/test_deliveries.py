@@ -104,6 +104,18 @@ async def test_pending_gives_the_oldest_until_they_are_settled(database, make_de
     assert (found.state, found.reason, found.settled_at) == ("ignored", "no job", now)
 
 
+async def test_pending_gives_no_more_than_fits_and_always_one(database, make_delivery):
+    new = [make_delivery(body=b"x" * 100, seconds=number) for number in range(4)]
+    await record(database, *new)
+    ids = [one.delivery.id for one in new]
+    async with database.reading() as conn:
+        for size, count in ((1, 1), (100, 1), (101, 2), (300, 3), (400, 4), (9_000, 4), (None, 4)):
+            assert [one.delivery.id for one in await deliveries.pending(conn, limit=9, size=size)] == ids[:count]
+        found = await deliveries.pending(conn, limit=9, size=150, start=ids[1])
+        assert [one.delivery.id for one in found] == ids[1:3]
+        assert len(await deliveries.pending(conn, limit=1, size=9_000)) == 1
+
+
 async def test_a_settled_delivery_stays_as_it_is(database, make_delivery, now):
     new = make_delivery()
     await record(database, new)

@@ -30,8 +30,8 @@ from headgate.telemetry.logs import log_context
 IN_MEMORY = 8_192
 """Deliveries kept in memory; more stay in the database, where they are anyway, until these are done."""
 
-BYTES_IN_MEMORY = 33_554_432
-"""Bytes of bodies kept in memory; likewise."""
+BYTES_IN_MEMORY = 134_217_728
+"""Bytes of bodies kept in memory, with those that are being routed; likewise."""
 
 PAGE = 256
 """Deliveries that are taken out of the database at once."""
@@ -166,16 +166,15 @@ class Inbox:
                 self._work.clear()
                 while self._waiting or self._left is not None:
                     if not self._waiting:
+                        await self._until_settled(lambda: self._bytes < BYTES_IN_MEMORY)
                         await self._catch_up()
                     await self._give_way()
                     for _ in range(min(ROUND, len(self._waiting))):
-                        self._start(self._next(), tasks)
+                        self._start(self._waiting.popleft(), tasks)
 
     async def _give_way(self) -> None:
         """Return when requests leave time for a round, or took it all for too long; and there is room for one."""
-        while self._unsettled > UNSETTLED - ROUND:
-            self._settled.clear()
-            await self._settled.wait()
+        await self._until_settled(lambda: self._unsettled <= UNSETTLED - ROUND)
         give_up = time.monotonic() + PATIENCE
         while True:
             await asyncio.sleep(0)  # who waits already is served first
@@ -183,6 +182,11 @@ class Inbox:
             if now - self._came > QUIET or self._is_at_ease() or now > give_up:
                 return
             await asyncio.sleep(PAUSE)
+
+    async def _until_settled(self, enough: Callable[[], bool]) -> None:
+        while not enough():
+            self._settled.clear()
+            await self._settled.wait()
 
     def _is_at_ease(self) -> bool:
         """Whether this process, all its threads together, left some of a processor idle since the last look."""
@@ -194,11 +198,14 @@ class Inbox:
         start, self._left = self._left or "", None
         now = asyncio.get_running_loop().time()
         self._shut = {name: until for name, until in self._shut.items() if until > now}
+        room = BYTES_IN_MEMORY - self._bytes
         async with self._database.reading() as connection:
-            found = await deliveries.pending(connection, limit=PAGE, start=start, without=tuple(self._shut))
-        newcomers = [self._next() for _ in range(len(self._waiting))]  # while we looked: what was found came first
-        self._known.difference_update(one.delivery.id for one in newcomers)
-        more = len(found) == PAGE
+            found = await deliveries.pending(connection, limit=PAGE, size=room, start=start, without=tuple(self._shut))
+        newcomers = list(self._waiting)  # while we looked: what was found came first
+        self._waiting.clear()
+        for one in newcomers:
+            self._forget(one)
+        more = len(found) == PAGE or sum(len(one.delivery.body) for one in found) >= room
         if more:
             self._leave(found[-1].delivery.id + "~")  # the first id after it: all have the same length
         # A provider that is tried again is tried with what it has not broken on.
@@ -219,10 +226,9 @@ class Inbox:
             self._waiting.append(one)
             self._bytes += len(one.delivery.body)
 
-    def _next(self) -> _Waiting:
-        one = self._waiting.popleft()
+    def _forget(self, one: _Waiting) -> None:
+        self._known.discard(one.delivery.id)
         self._bytes -= len(one.delivery.body)
-        return one
 
     def _start(self, one: _Waiting, tasks: asyncio.TaskGroup) -> None:
         """Most deliveries need nothing but a judgement: that is done here; a task is for those that must wait."""
@@ -274,7 +280,7 @@ class Inbox:
             self._end(one, failure)
 
     def _end(self, one: _Waiting, error: BaseException | None) -> None:
-        self._known.discard(one.delivery.id)
+        self._forget(one)
         self._unsettled -= 1
         self._settled.set()
         if error is not None:

@@ -165,14 +165,30 @@ def _digest(one: NewDelivery) -> bytes:
 
 
 async def pending(
-    conn: Reading, *, limit: int, start: str = "", without: Sequence[str] = ()
+    conn: Reading, *, limit: int, size: int | None = None, start: str = "", without: Sequence[str] = ()
 ) -> tuple[DeliveryRecord, ...]:
-    """The oldest that nobody settled, from the id `start` on; but for those of some connections."""
-    query = _whole().where(deliveries.c.state == "recorded", deliveries.c.id >= start)
+    """The oldest that nobody settled, from the id `start` on; but for those of some connections.
+
+    No more than `limit`, and none after those whose bodies have `size` bytes together.
+    """
+    wanted = [deliveries.c.state == "recorded", deliveries.c.id >= start]
     if without:
-        query = query.where(deliveries.c.connection.not_in(without))
-    found = await conn.execute(query.order_by(deliveries.c.id).limit(limit))
+        wanted.append(deliveries.c.connection.not_in(without))
+    if size is not None and (last := await _last_within(conn, wanted, limit, size)):
+        wanted.append(deliveries.c.id <= last)
+    found = await conn.execute(_whole().where(*wanted).order_by(deliveries.c.id).limit(limit))
     return tuple(_record(row) for row in found)
+
+
+async def _last_within(conn: Reading, wanted: Sequence[sa.ColumnElement[bool]], limit: int, size: int) -> str | None:
+    """The id with which the bodies reach `size` bytes, without reading one of them."""
+    length = sa.func.length(delivery_contents.c.body).label("length")
+    query = sa.select(deliveries.c.id, length).join_from(deliveries, delivery_contents).where(*wanted)
+    for row in await conn.execute(query.order_by(deliveries.c.id).limit(limit)):
+        size -= row.length
+        if size <= 0:
+            return str(row.id)
+    return None
 
 
 async def waiting(conn: Reading) -> int:
