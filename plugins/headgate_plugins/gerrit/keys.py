@@ -51,3 +51,14 @@ def event_key(body: bytes) -> str | None:
 
 def _moved(update: RefUpdate) -> tuple[str | None, ...]:
     return update.project, update.ref_name, update.old_rev, update.new_rev
+
+
+def is_dropped_output(line: bytes) -> bool:
+    """Whether a line of the stream says that others are missing from it.
+
+    https://gerrit-review.googlesource.com/Documentation/cmd-stream-events.html#_dropped_output
+    """
+    return len(line) < _SHORT and b'"dropped-output"' in line
+
+
+_SHORT = 200
