@@ -42,6 +42,7 @@ from headgate.api.connections import (
     SEALED_OR_OPEN,
     WEBHOOK_SECRETS_SCHEMA,
     delivery_key,
+    standard_webhooks_seal,
     webhook_secrets,
 )
 from headgate.api.credentials import (
@@ -382,6 +383,7 @@ __all__ = [
     "read_key_file",
     "read_plain_json",
     "sha_or_none",
+    "standard_webhooks_seal",
     "standard_webhooks_signature",
     "webhook_secrets",
 ]

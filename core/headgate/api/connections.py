@@ -6,9 +6,10 @@ from collections.abc import Mapping, Sequence
 from typing import Any, Final
 
 from headgate.api.credentials import REFERENCE_SCHEMA, Secret
-from headgate.api.deliveries import Delivery
+from headgate.api.deliveries import Delivery, Seal
 from headgate.api.errors import CredentialError, Unauthenticated
 from headgate.api.host import Host
+from headgate.api.signatures import check_standard_webhooks
 
 ACCEPT_UNSIGNED: Final = "yes, anyone may start builds"
 """What an admin has to write to open the door."""
@@ -54,3 +55,17 @@ def delivery_key(delivery: Delivery, header: str) -> str | None:
     if key is not None and not (key.isascii() and key.isprintable() and len(key) <= LONGEST_KEY):
         raise Unauthenticated(f"the header {header} has another form")
     return key
+
+
+def standard_webhooks_seal(delivery: Delivery, secrets: Sequence[Secret]) -> Seal:
+    """The seal of a delivery signed as https://www.standardwebhooks.com/ has it; `Unauthenticated` for all others."""
+    key = delivery_key(delivery, "webhook-id")
+    secret = check_standard_webhooks(
+        key,
+        delivery.header("webhook-timestamp"),
+        delivery.header("webhook-signature"),
+        delivery.body,
+        secrets,
+        now=delivery.received_at,
+    )
+    return Seal(key=key, secret=secret)

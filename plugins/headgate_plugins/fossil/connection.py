@@ -59,18 +59,9 @@ class Fossil:
 
     def authenticate(self, delivery: api.Delivery) -> api.Seal:
         """Standard Webhooks (https://www.standardwebhooks.com/), as our hook signs."""
-        key = api.delivery_key(delivery, "webhook-id")
         if self._accept_unsigned:
-            return api.Seal(key=key)
-        secret = api.check_standard_webhooks(
-            key,
-            delivery.header("webhook-timestamp"),
-            delivery.header("webhook-signature"),
-            delivery.body,
-            self._secrets,
-            now=delivery.received_at,
-        )
-        return api.Seal(key=key, secret=secret)
+            return api.Seal(key=api.delivery_key(delivery, "webhook-id"))
+        return api.standard_webhooks_seal(delivery, self._secrets)
 
     def parse(self, delivery: api.Delivery) -> api.Reading:
         """What it says, with the host of this connection."""

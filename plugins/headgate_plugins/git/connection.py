@@ -16,9 +16,6 @@ from headgate_plugins.git.webhooks import NOTIFY, read_at
 ACCEPT_UNSIGNED = "yes, anyone may start builds"
 """What an admin has to write to open the door."""
 
-LONGEST_KEY = 128
-"""Characters of a webhook-id."""
-
 _TYPES = {"ssh": ("ssh_key",), "https": ("token", "user_password"), "http": ("token", "user_password")}
 
 
@@ -72,20 +69,9 @@ class Git:
             return api.Seal()
         if delivery.hook:
             raise api.Unauthenticated(f"a git connection has no hook `{delivery.hook[:80]}`")
-        key = delivery.header("webhook-id") or None
-        if key is not None and not (key.isascii() and key.isprintable() and len(key) <= LONGEST_KEY):
-            raise api.Unauthenticated("the header webhook-id has another form")
         if self._accept_unsigned:
-            return api.Seal(key=key)
-        secret = api.check_standard_webhooks(
-            key,
-            delivery.header("webhook-timestamp"),
-            delivery.header("webhook-signature"),
-            delivery.body,
-            self._secrets,
-            now=delivery.received_at,
-        )
-        return api.Seal(key=key, secret=secret)
+            return api.Seal(key=api.delivery_key(delivery, "webhook-id"))
+        return api.standard_webhooks_seal(delivery, self._secrets)
 
     def parse(self, delivery: api.Delivery) -> api.Reading:
         """What it says, with the host of this connection."""

@@ -85,17 +85,9 @@ class GitLab(Reading, Discovery, Writing, Hooks):
 
         https://docs.gitlab.com/user/project/integrations/webhooks/#validate-webhook-requests
         """
-        secret = 0
         if self._signed:
-            secret = api.check_standard_webhooks(
-                delivery.header("webhook-id"),
-                delivery.header("webhook-timestamp"),
-                delivery.header("webhook-signature"),
-                delivery.body,
-                self._secrets,
-                now=delivery.received_at,
-            )
-            return api.Seal(key=api.delivery_key(delivery, "webhook-id"), secret=secret)
+            return api.standard_webhooks_seal(delivery, self._secrets)
+        secret = 0
         if self._secrets or not self._accept_unsigned:
             secret = api.check_token(delivery.header("x-gitlab-token"), self._secrets)
         return api.Seal(key=_key(delivery), secret=secret)
