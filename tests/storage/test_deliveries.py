@@ -147,3 +147,20 @@ async def test_pages_go_from_new_to_old_and_end(database, make_delivery, now):
         assert [one.id for one in of_b.items] == ids[1::2]
         assert (await deliveries.page(conn, limit=7)).next is None
         assert (await deliveries.page(conn, limit=7, state="routed")).items == ()
+
+
+async def test_of_many_keys_those_that_are_recorded_are_known_by_the_index(database, make_delivery):
+    await record(
+        database, make_delivery(key="a"), make_delivery(key="odd \udcff"), make_delivery(key="b", connection="b")
+    )
+    async with database.reading() as conn:
+        keys = ["a", "b", "odd \udcff", *(f"other {number}" for number in range(9_000))]
+        assert await deliveries.recorded_keys(conn, "acme", keys) == {"a", "odd \udcff"}
+        assert await deliveries.recorded_keys(conn, "acme", []) == frozenset()
+        plan = await conn.execute(
+            sa.text("EXPLAIN QUERY PLAN SELECT key FROM deliveries WHERE connection = :c AND key IN (:a, :b)"),
+            {"c": "acme", "a": "a", "b": "b"},
+        )
+        assert [row.detail for row in plan] == [
+            "SEARCH deliveries USING COVERING INDEX deliveries_key (connection=? AND key=?)"
+        ]

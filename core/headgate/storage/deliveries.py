@@ -198,6 +198,18 @@ async def waiting(conn: Reading) -> int:
     return found
 
 
+async def recorded_keys(conn: Reading, connection: str, keys: Sequence[str]) -> frozenset[str]:
+    """Those of `keys` that a delivery of the connection has."""
+    names = sorted({storable(key) for key in keys})
+    found: set[str] = set()
+    for part in dialect.chunks(len(names)):
+        query = sa.select(deliveries.c.key).where(
+            deliveries.c.connection == connection, deliveries.c.key.in_(names[part])
+        )
+        found.update(row.key for row in await conn.execute(query))
+    return frozenset(key for key in keys if storable(key) in found)
+
+
 async def settle(conn: Writing, settled: Sequence[Settled]) -> dict[str, int]:
     """Say what became of each; only a recorded one changes. What became of many alike is written at once.
 

@@ -99,6 +99,30 @@ streams = sa.Table(
     sqlite_with_rowid=False,
 )
 
+# Up to when a host's history of what it sent was looked through.
+hook_looks = sa.Table(
+    "hook_looks",
+    metadata,
+    sa.Column("connection", sa.Text, primary_key=True),
+    sa.Column("repository", sa.Text, primary_key=True),
+    sa.Column("looked_at", Moment, nullable=False),
+    sa.Column("newest_id", sa.Text),
+    sa.Column("newest_at", Moment),
+    sqlite_with_rowid=False,
+)
+
+# What hosts were asked to send again; `delivery` is its key, or made of its id where it has none.
+redelivered = sa.Table(
+    "redelivered",
+    metadata,
+    sa.Column("connection", sa.Text, primary_key=True),
+    sa.Column("delivery", sa.Text, primary_key=True),
+    sa.Column("repository", sa.Text, nullable=False),
+    sa.Column("keyed", sa.Boolean, nullable=False),
+    sa.Column("asked_at", Moment, nullable=False),
+    sqlite_with_rowid=False,
+)
+
 refs = sa.Table(
     "refs",
     metadata,
