@@ -15,7 +15,7 @@ from headgate import api
 from headgate_plugins.github.access import OAUTH
 from headgate_plugins.github.connection import GitHub, open_connection
 from headgate_plugins.github.names import normalise
-from headgate_plugins.github.webhooks import read
+from headgate_plugins.github.webhooks import read_offline
 
 HEADGATE_API = 1
 
@@ -52,7 +52,7 @@ def headgate_providers() -> Iterable[api.ProviderKind]:
         open=open_connection,
         provides=GitHub,
         normalise=normalise,
-        read=read,
+        read=read_offline,
         event_header="x-github-event",
         credential_types=("token", "github_app", "oauth", "user_password"),
         oauth=OAUTH,

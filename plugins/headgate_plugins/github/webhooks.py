@@ -9,6 +9,8 @@ from collections.abc import Callable
 from typing import Any
 from urllib.parse import parse_qsl
 
+import msgspec
+
 from headgate import api
 from headgate_plugins.github import converters, shapes
 
@@ -51,6 +53,40 @@ def read(delivery: api.Delivery) -> api.Reading:
         return convert(payload)
     except ValueError as error:
         raise api.Unreadable(f"the payload of `{event}` cannot be meant: {error}") from None
+
+
+def read_offline(delivery: api.Delivery) -> api.Reading:
+    """As `read`; a body without its header is read as the event whose keys it has. Only for `headgate parse`."""
+    if any(name == "x-github-event" for name, _ in delivery.headers):
+        return read(delivery)
+    payload = api.read_plain_json(_payload(delivery))
+    keys = payload.keys() if isinstance(payload, dict) else frozenset[str]()
+    event = next((event for event, told_by in TOLD_BY.items() if told_by <= keys), None)
+    if event is None and keys:
+        return api.Ignored(
+            reason="the body is that of no event jobs can wait for; the header X-GitHub-Event would tell"
+        )
+    if event is None:
+        raise api.Unreadable("give the header X-GitHub-Event: the body does not tell which event it is")
+    headers = (*delivery.headers, ("x-github-event", event))
+    return read(msgspec.structs.replace(delivery, headers=headers))
+
+
+# The first whose keys are all there; what has more of them stands before what has some.
+TOLD_BY: dict[str, frozenset[str]] = {
+    "pull_request_review": frozenset({"review", "pull_request"}),
+    "pull_request_review_comment": frozenset({"comment", "pull_request"}),
+    "issue_comment": frozenset({"comment", "issue"}),
+    "commit_comment": frozenset({"comment", "repository"}),
+    "pull_request": frozenset({"pull_request", "action"}),
+    "check_run": frozenset({"check_run"}),
+    "check_suite": frozenset({"check_suite"}),
+    "workflow_run": frozenset({"workflow_run"}),
+    "release": frozenset({"release", "action"}),
+    "ping": frozenset({"zen", "hook_id"}),
+    "status": frozenset({"context", "state", "sha"}),
+    "push": frozenset({"ref", "before", "after", "commits"}),
+}
 
 
 def _payload(delivery: api.Delivery) -> bytes:
