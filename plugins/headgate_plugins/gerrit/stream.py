@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import AsyncIterator, Mapping
-from contextlib import asynccontextmanager, suppress
+from contextlib import AsyncExitStack, asynccontextmanager, suppress
 from types import ModuleType
 from typing import TYPE_CHECKING, Any, Final
 
@@ -25,6 +25,8 @@ PORT: Final = 29418
 
 CONNECTS_WITHIN: Final = 30.0
 """Seconds for the connection, the handshake and the sign-in together."""
+
+LEAVES_WITHIN: Final = 1.0
 
 ALIVE_EVERY: Final = 30.0
 """Seconds of silence after which the other side is asked whether it is there; after three it is not."""
@@ -82,21 +84,24 @@ async def listening(ssh: Ssh, host: api.Host) -> AsyncIterator[AsyncIterator[byt
     """
     library = load_asyncssh()
     credential = await ssh.credential(host)
-    try:
-        async with asyncio.timeout(CONNECTS_WITHIN):
-            connection = await _connected(library, ssh, credential)
-    except TimeoutError:
-        raise api.Unavailable(f"{ssh.host}:{ssh.port} did not let us in within {CONNECTS_WITHIN:g} s") from None
-    except (OSError, ValueError, library.Error) as error:
-        raise _meaning(library, ssh, error) from None
-    try:
-        process = await connection.create_process(_COMMAND, encoding=None)
+    async with AsyncExitStack() as stack:
+        try:
+            async with asyncio.timeout(CONNECTS_WITHIN):
+                connection = await _connected(library, ssh, credential)
+                stack.push_async_callback(_leave, connection)
+                process = await connection.create_process(_COMMAND, encoding=None)
+        except TimeoutError:
+            raise api.Unavailable(f"{ssh.host}:{ssh.port} did not let us in within {CONNECTS_WITHIN:g} s") from None
+        except (OSError, ValueError, library.Error) as error:
+            raise _meaning(library, ssh, error) from None
         yield _lines(library, ssh, process)
-    except library.Error as error:
-        raise _meaning(library, ssh, error) from None
-    finally:
-        connection.abort()
-        with suppress(Exception):
+
+
+async def _leave(connection: asyncssh.SSHClientConnection) -> None:
+    """At once: there is nothing to say to the other side, which may be gone."""
+    connection.abort()
+    with suppress(Exception):
+        async with asyncio.timeout(LEAVES_WITHIN):
             await connection.wait_closed()
 
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import random
+from pathlib import Path
 
 import jsonschema
 import msgspec
@@ -41,6 +42,11 @@ class TestContract(ProviderContract):
     mutants = 10_000
     signature_headers = ("x-headgate-token",)
     covers_body = False
+    token_argument = "token"
+    repository = "acme/web.git"
+    polled = {"refs/changes/34/1234/1": SHA}  # noqa: RUF012
+    goldens = Path(__file__).with_name("goldens")
+    no_such = {"from_fork": "changes are pushed to refs/for/ of the repository itself"}  # noqa: RUF012
     options = {**BASE, **ProviderContract.options}  # noqa: RUF012
     same_repository = (
         "acme/web",
