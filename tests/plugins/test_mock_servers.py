@@ -32,6 +32,7 @@ NO_BODY = "its body is described in words and by example only"
 
 # Requests a description does not have, by what they match, and why they are right all the same.
 BITBUCKET = {
+    r"^POST \S*/site/oauth2/access_token$": ELSEWHERE,
     r"^GET \S+/pullrequests\?state=\w+&state=": "`state` may be repeated, says its text; its schema is of one word",
     r"^GET \S+/workspaces/acme/permissions/repositories/web": "described under its older name, by team",
     r"^GET \S+/user/workspaces": "newer than the description",

@@ -11,6 +11,7 @@ from __future__ import annotations
 from collections.abc import Iterable
 
 from headgate import api
+from headgate_plugins.bitbucket.client import OAUTH
 from headgate_plugins.bitbucket.connection import Bitbucket, open_connection
 from headgate_plugins.bitbucket.names import normalise
 from headgate_plugins.bitbucket.webhooks import read
@@ -38,7 +39,7 @@ SCHEMA = {
         "credential": {
             **api.REFERENCE_SCHEMA,
             "description": "A token (access token of a repository, project or workspace) or user_password (e-mail "
-            "address and API token). Bind it to the hosts it goes to: bitbucket.org and api.bitbucket.org.",
+            "address and API token) or oauth. Bind it to the hosts it goes to: bitbucket.org and api.bitbucket.org.",
         },
     },
     "oneOf": api.SEALED_OR_OPEN,
@@ -58,5 +59,6 @@ def headgate_providers() -> Iterable[api.ProviderKind]:
         normalise=normalise,
         read=read,
         event_header="x-event-key",
-        credential_types=("token", "user_password"),
+        credential_types=("token", "user_password", "oauth"),
+        oauth=OAUTH,
     )

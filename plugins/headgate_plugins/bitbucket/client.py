@@ -5,6 +5,7 @@ Source: https://developer.atlassian.com/cloud/bitbucket/rest/intro/
 
 from __future__ import annotations
 
+from typing import Final
 from urllib.parse import urlsplit
 
 import msgspec
@@ -18,7 +19,10 @@ from headgate.api.client import (
     Next,
     Paging,
     RateLimits,
+    RefreshedToken,
+    RenewedToken,
     StoredCredential,
+    TokenEndpoint,
     near_header,
     next_in_body,
     scope_headers,
@@ -81,14 +85,36 @@ DIALECT = Dialect(
 )
 
 
-def open_client(host: api.Host, *, base_url: str, configured: bool, reference: str | None) -> Client:
-    """The client of a connection. `configured`: an admin wrote the base URL.
+# https://support.atlassian.com/bitbucket-cloud/docs/use-oauth-on-bitbucket-cloud/
+OAUTH: Final = api.OAuthEndpoints(
+    site="https://bitbucket.org",
+    authorize="/site/oauth2/authorize",
+    token="/site/oauth2/access_token",  # noqa: S106 - an address
+    scopes=("account", "repository:write", "pullrequest:write", "webhook"),
+)
+
+
+def open_access(host: api.Host, site: BaseUrl, reference: str | None) -> RenewedToken | None:
+    """The tokens of an OAuth consumer, to be settled before the connection closes; `None` without a credential."""
+    if reference is None:
+        return None
+    endpoint = TokenEndpoint(host, site, OAUTH, name=DIALECT.name)
+    return RenewedToken(host, RefreshedToken(host, reference, endpoint))
+
+
+def stored(host: api.Host, reference: str | None, base: BaseUrl, renewed: RenewedToken | None) -> StoredCredential:
+    """What authorises at `base`: the API and the site have hosts of their own.
 
     Access tokens are sent as Bearer, user names and e-mail addresses with their token or password as Basic:
     https://developer.atlassian.com/cloud/bitbucket/rest/intro/#authentication
     """
-    base = BaseUrl.read(api_url(base_url), configured=configured)
-    return Client(host, base, dialect=DIALECT, authorize=StoredCredential(host, reference, base))
+    return StoredCredential(host, reference, base, renewed={} if renewed is None else {"oauth": renewed})
+
+
+def open_client(host: api.Host, site: BaseUrl, reference: str | None, renewed: RenewedToken | None) -> Client:
+    """The client of a connection whose `site` is open in a browser."""
+    base = BaseUrl.read(api_url(site.url), configured=site.configured)
+    return Client(host, base, dialect=DIALECT, authorize=stored(host, reference, base, renewed))
 
 
 def api_url(base_url: str) -> str:

@@ -12,7 +12,7 @@ from typing import Any
 
 from headgate import api
 from headgate.api.client import BaseUrl, Client, StoredCredential
-from headgate_plugins.bitbucket.client import open_client
+from headgate_plugins.bitbucket.client import open_access, open_client, stored
 from headgate_plugins.bitbucket.converters import account
 from headgate_plugins.bitbucket.hooks import Hooks
 from headgate_plugins.bitbucket.names import place
@@ -38,17 +38,22 @@ https://developer.atlassian.com/cloud/bitbucket/bitbucket-cloud-rest-api-scopes/
 async def open_connection(options: Mapping[str, Any], host: api.Host) -> AsyncIterator[Bitbucket]:
     """A connection whose `options` fit the schema. Raises `CredentialError` when a webhook secret cannot be had."""
     secrets = await api.webhook_secrets(options, host)
-    reference, configured = options.get("credential"), "base_url" in options
-    site = BaseUrl.read(options.get("base_url", "https://bitbucket.org"), configured=configured)
-    yield Bitbucket(
-        site=site,
-        client=open_client(host, base_url=site.url, configured=configured, reference=reference),
-        clones=StoredCredential(host, reference, site),
-        has_credential=reference is not None,
-        secrets=secrets,
-        accept_unsigned=options.get("accept_unsigned") == api.ACCEPT_UNSIGNED,
-        hook_uuids=options.get("hook_uuids", ()),
-    )
+    reference = options.get("credential")
+    site = BaseUrl.read(options.get("base_url", "https://bitbucket.org"), configured="base_url" in options)
+    renewed = open_access(host, site, reference)
+    try:
+        yield Bitbucket(
+            site=site,
+            client=open_client(host, site, reference, renewed),
+            clones=stored(host, reference, site, renewed),
+            has_credential=reference is not None,
+            secrets=secrets,
+            accept_unsigned=options.get("accept_unsigned") == api.ACCEPT_UNSIGNED,
+            hook_uuids=options.get("hook_uuids", ()),
+        )
+    finally:
+        if renewed is not None:
+            await renewed.settled()
 
 
 class Bitbucket(Hooks, Writing):

@@ -1101,3 +1101,18 @@ async def test_every_request_is_one_that_bitbucket_describes():
 )
 def test_control_a_request_that_bitbucket_does_not_describe_is_noticed(method, path, query, body):
     assert problems(method, "/2.0" + path, query, body)
+
+
+async def test_a_consumers_tokens_are_renewed_at_the_site_and_serve_the_api_and_git():
+    fields = {name: api.Secret(f"{name} 1") for name in ("client_id", "client_secret", "refresh_token")}
+    oauth = api.Credential(type="oauth", fields=fields, hosts=("127.0.0.1",))
+    async with calling(KIND, CallsContract().options, credential=oauth) as (provider, host):
+        host.on(
+            "POST", "/site/oauth2/access_token", {"access_token": "acc-1", "token_type": "bearer", "expires_in": 7200}
+        )
+        host.on("GET", "/2.0/user", {"nickname": "ada"})
+        assert (await provider.test_connection()).user == "ada"
+        source = await provider.clone_source("acme/web")
+        assert (source.username, source.credential.text().reveal()) == ("x-token-auth", "acc-1")
+        assert host.asked[-1].headers["Authorization"] == "Bearer acc-1"
+        assert host.paths() == ["POST /site/oauth2/access_token", "GET /2.0/user"]
