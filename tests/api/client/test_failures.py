@@ -125,3 +125,18 @@ async def test_an_error_page_is_not_repeated(play):
     with pytest.raises(api.Unavailable) as caught:
         await played.client.call("GET", "/x")
     assert str(caught.value) == "Played answered 502 to GET /x"
+
+
+@pytest.mark.parametrize(
+    ("content_type", "words"),
+    [
+        ("text/plain", "not permitted here"),
+        ("Text/Plain; charset=UTF-8", "not permitted here"),
+        ("text/html", ""),
+        ("", ""),
+    ],
+)
+def test_plain_text_is_words_and_a_page_is_not(content_type, words):
+    """Gerrit has no JSON for errors."""
+    headers = {"content-type": content_type} if content_type else {}
+    assert said(Answer(what="", status=403, headers=headers, body=b"not permitted\n here")) == words

@@ -59,9 +59,12 @@ class Answer(msgspec.Struct, frozen=True, kw_only=True):
 def said(answer: Answer) -> str:
     """The provider's own words about an error, in one line and shortened; empty when it has none.
 
-    Reads `message`, `error_description`, `error`, `errors[]`, also nested in one another, as the providers do it.
+    Reads `message`, `error_description`, `error`, `errors[]`, also nested in one another, as the providers do it; and
+    what is sent as plain text.
     """
     words = list(dict.fromkeys(_sayings(answer.plain(), 0)))
+    if not words and answer.headers.get("content-type", "").partition(";")[0].strip().lower() == "text/plain":
+        words = [answer.body[: 4 * LONGEST_SAYING].decode(errors="replace")]
     line = " ".join("; ".join(words).split())
     line = "".join(character if character.isprintable() else "\N{REPLACEMENT CHARACTER}" for character in line)
     return line if len(line) <= LONGEST_SAYING else line[: LONGEST_SAYING - 1] + "…"
