@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import asyncio
+import contextlib
 import itertools
+import threading
 from pathlib import Path
 
 import pytest
@@ -318,6 +320,34 @@ async def test_a_log_that_goes_on_is_not_read_from_memory(logs):
     path.write_bytes(path.read_bytes()[:-2])
     write(logs, (1, b"three\n"))
     assert await followed() == ["one", "three"]
+
+
+@pytest.mark.parametrize("locked", [True, False])
+def test_a_log_may_be_opened_in_a_thread_while_others_are_followed(logs, locked):
+    """The pages that followers share change meanwhile; without a lock (the control) neither would expect that."""
+    write(logs, (1, b"one\n"), build="b_1")
+    write(logs, (1, b"one\n"), build="b_2")
+    followers = []
+
+    class Pages(dict):
+        def __iter__(self):
+            for place in super().__iter__():
+                follower = threading.Thread(target=logs._page, args=("b_2", logs.reader("b_2"), 0, None))
+                follower.start()
+                follower.join(0.2)
+                followers.append(follower)
+                yield place
+
+    logs._pages = Pages({("b_1", 0): (None, None)})
+    if locked:
+        write(logs, (1, b"two\n"), build="b_1")
+        for follower in followers:
+            follower.join()
+        assert list(logs._pages.keys()) == [("b_2", 0)]
+    else:
+        logs._changing = contextlib.nullcontext()
+        with pytest.raises(RuntimeError, match="changed size"):
+            write(logs, (1, b"two\n"), build="b_1")
 
 
 def test_a_log_without_file_is_empty(tmp_path):

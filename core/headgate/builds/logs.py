@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import re
+import threading
 from collections.abc import AsyncIterator, Awaitable, Callable
 from pathlib import Path
 
@@ -39,6 +40,7 @@ class Logs:
         self._root = root
         self._open: dict[str, LogWriter] = {}
         self._pages: dict[tuple[str, int], tuple[LogPage, int | None]] = {}
+        self._changing = threading.Lock()  # writers are made in threads, since that can take the disk a while
 
     def writer(
         self, build_id: str, *, redactor: Redactor, limit: int, held: Callable[[], bool] = lambda: True
@@ -55,8 +57,9 @@ class Logs:
             held=held,
         )
         self._open[build_id] = writer
-        for place in [place for place in self._pages if place[0] == build_id]:
-            del self._pages[place]  # a line that a crash cut off is written anew
+        with self._changing:
+            for place in [place for place in self._pages if place[0] == build_id]:
+                del self._pages[place]  # a line that a crash cut off is written anew
         return writer
 
     def say(self, build: api.Build, *, redactor: Redactor, limit: int) -> None:
@@ -111,10 +114,12 @@ class Logs:
             return kept
         page, offset = reader.after(first, _BATCH, offset, size=_BATCH_BYTES)
         if page.lines:
-            while len(self._pages) >= _SHARED:
-                del self._pages[next(iter(self._pages))]
             # Whether there is more is asked again: it is about the moment of reading.
-            self._pages[build_id, first] = msgspec.structs.replace(page, more=True), offset
+            kept = msgspec.structs.replace(page, more=True), offset
+            with self._changing:
+                while len(self._pages) >= _SHARED:
+                    del self._pages[next(iter(self._pages))]
+                self._pages[build_id, first] = kept
         return page, offset
 
     def _path(self, build_id: str) -> Path:
