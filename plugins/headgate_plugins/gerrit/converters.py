@@ -110,10 +110,10 @@ def comment_added(payload: shapes.CommentAdded, host: str) -> api.Reading:
     """A vote of Code-Review that decides is something that happens to the change; words are a comment beside it."""
     events: list[api.Event] = []
     verdict = _verdict(payload)
-    if verdict is not None and payload.patch_set is not None:
+    sha = api.full_sha_or_none(payload.patch_set.revision) if payload.patch_set else None
+    if verdict is not None and payload.patch_set is not None and sha is not None:
         events.append(_change(payload, payload.patch_set, verdict, payload.author, host))
     if payload.comment:
-        sha = api.full_sha_or_none(payload.patch_set.revision) if payload.patch_set else None
         events.append(
             api.Comment(
                 repository=_repository(payload, host),
@@ -152,7 +152,7 @@ def _verdict(payload: shapes.CommentAdded) -> api.ChangeAction | None:
 def _happened(
     payload: shapes.ChangeEvent, action: api.ChangeAction, actor: shapes.Account | None, host: str
 ) -> api.Reading:
-    if payload.patch_set is None:
+    if payload.patch_set is None or api.full_sha_or_none(payload.patch_set.revision) is None:
         return api.Ignored(reason=f"the change was {action}, and the event does not say at which commit it is")
     return api.Parsed(events=(_change(payload, payload.patch_set, action, actor, host),))
 

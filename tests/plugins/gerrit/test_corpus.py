@@ -21,7 +21,7 @@ EXPECTED = {
     "gerrit-events/gerrit/DeserializeVoteDeletedTest.json": api.Ignored,
     "gerrit-events/gerrit/java-01-patchset-created.json": ["opened"],
     "gerrit-events/gerrit/java-02-patchset-created.json": ["opened"],
-    "go-gerrit/gerrit/event-0.json": ["merged"],
+    "go-gerrit/gerrit/event-0.json": api.Ignored,  # made anonymous: its commit is git's "no object"
     "go-gerrit/gerrit/event-1.json": ["created"],
     "jenkins-gerrit-trigger/gerrit/DeserializeEventCreatedOnTest.json": ["reopened"],
     "jenkins-gerrit-trigger/gerrit/java-01-patchset-created.json": ["updated"],
@@ -104,4 +104,4 @@ def test_fields_are_what_was_sent():
             else:
                 assert (event.change, event.body) == (int(change["number"]), payload["comment"])
                 assert event.author == payload["author"]["username"]
-    assert compared == 9
+    assert compared == 8

@@ -146,6 +146,15 @@ def test_without_a_patch_set_there_is_nothing_to_build(kind):
     assert "commit" in reading.reason
 
 
+def test_a_patch_set_that_is_no_commit_is_nothing_to_build():
+    nothing = PATCH_SET | {"revision": ZERO}
+    assert isinstance(read("change-merged", change=CHANGE, patchSet=nothing), api.Ignored)
+    approvals = [{"type": "Code-Review", "value": "2", "oldValue": "0"}]
+    (event,) = read("comment-added", change=CHANGE, patchSet=nothing, comment=WORDS, approvals=approvals).events
+    assert isinstance(event, api.Comment)
+    assert event.sha is None
+
+
 WORDS = "Patch Set 2:\n\n(1 comment)\n\n/retest"
 
 

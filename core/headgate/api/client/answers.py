@@ -23,6 +23,7 @@ _WORDS = ("message", "error_description", "error", "errors", "detail", "title")
 """Where providers put words, the most telling first."""
 
 _DEEPEST = 4
+_SERVER_ERRORS = 500
 
 
 class Answer(msgspec.Struct, frozen=True, kw_only=True):
@@ -60,10 +61,11 @@ def said(answer: Answer) -> str:
     """The provider's own words about an error, in one line and shortened; empty when it has none.
 
     Reads `message`, `error_description`, `error`, `errors[]`, also nested in one another, as the providers do it; and
-    what is sent as plain text.
+    plain text, unless it is the host or something before it that fails, and may say more than it should.
     """
     words = list(dict.fromkeys(_sayings(answer.plain(), 0)))
-    if not words and answer.headers.get("content-type", "").partition(";")[0].strip().lower() == "text/plain":
+    kind = answer.headers.get("content-type", "").partition(";")[0].strip().lower()
+    if not words and kind == "text/plain" and answer.status < _SERVER_ERRORS:
         words = [answer.body[: 4 * LONGEST_SAYING].decode(errors="replace")]
     line = " ".join("; ".join(words).split())
     line = "".join(character if character.isprintable() else "\N{REPLACEMENT CHARACTER}" for character in line)
