@@ -81,8 +81,10 @@ def test_it_carries_licence_entry_points_and_every_dependency(wheel):
     assert read["licenses/LICENSE"] == (ROOT / "LICENSE").read_bytes()
     for name in pyproject["project"]["entry-points"]["headgate.plugins"]:
         assert f"{name} = headgate_plugins.{name}".encode() in read["entry_points.txt"]
-    needed = re.findall(rb"^Requires-Dist: ([\w.-]+)", read["METADATA"], flags=re.MULTILINE)
-    assert len(needed) == len(pyproject["project"]["dependencies"])
+    needed = re.findall(rb"^Requires-Dist: ([\w.-]+)(.*)", read["METADATA"], flags=re.MULTILINE)
+    extras = pyproject["project"]["optional-dependencies"]
+    assert len([name for name, rest in needed if b"extra ==" not in rest]) == len(pyproject["project"]["dependencies"])
+    assert len([name for name, rest in needed if b"extra ==" in rest]) == sum(map(len, extras.values()))
 
 
 def test_it_runs_where_the_source_is_not(elsewhere):
