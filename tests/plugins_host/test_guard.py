@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import asyncio
+import contextlib
 import sys
+import threading
 import time
 from datetime import UTC, datetime
 
@@ -188,3 +190,27 @@ def test_the_memory_watch_names_whose_code_keeps_memory_and_nobody_when_it_is_no
     named = [circuit.method for circuit in guard.health().circuits]
     assert named == (["everything"] if who == "the plugin" else [])
     assert (guard.health().growth > 1_000_000) == (who == "the plugin")
+
+
+@pytest.mark.parametrize("locked", [True, False])
+def test_a_circuit_that_opens_in_another_thread_is_not_forgotten(guard, locked):
+    """Where nothing is uneasy nothing is asked: without a lock (the control) what opened would go on being called."""
+    openers = []
+
+    class Circuits(dict):
+        def __bool__(self):
+            found = len(self) > 0
+            if not openers:
+                openers.append(threading.Thread(target=guard.grew, args=(1,), kwargs={"seconds": 1, "goes_on": True}))
+                openers[0].start()
+                openers[0].join(0.5)
+            return found
+
+    guard.failed("wants", "it broke")
+    guard._circuits = Circuits(guard._circuits)
+    if not locked:
+        guard._changing = contextlib.nullcontext()
+    guard.worked("wants")
+    openers[0].join()
+    assert guard.is_open("wants")
+    assert guard.uneasy is locked

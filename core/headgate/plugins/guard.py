@@ -8,6 +8,7 @@ method; while it is open, calls are refused at once with the reason.
 from __future__ import annotations
 
 import asyncio
+import threading
 import time
 from collections.abc import Awaitable, Callable, Mapping
 from datetime import UTC, datetime, timedelta
@@ -71,6 +72,7 @@ class Guard:
         self.plugin, self.distribution, self.version = report.name, report.distribution, report.version
         self.uneasy = False
         self._guards = guards
+        self._changing = threading.RLock()  # circuits, by the event loop, the writer's thread (`wants`), the watchers
         self._circuits: dict[str, Circuit] = {}
         self._opened_at: dict[str, datetime] = {}
         self._counted: dict[str, int] = dict.fromkeys(
@@ -175,15 +177,15 @@ class Guard:
 
     def worked(self, method: str) -> None:
         """A call kept its contract; to be told while `uneasy`."""
-        for name in (method, ALL):
-            circuit = self._circuits.get(name)
-            if circuit is None:
-                continue
-            circuit.worked()
-            if circuit.quiet:
-                self._circuits.pop(name, None)
-            self._note(name, circuit)
-        self.uneasy = bool(self._circuits)
+        with self._changing:
+            for name in (method, ALL):
+                if (circuit := self._circuits.get(name)) is None:
+                    continue
+                circuit.worked()
+                if circuit.quiet:
+                    self._circuits.pop(name, None)
+                self._note(name, circuit)
+            self.uneasy = bool(self._circuits)
 
     def fault(self, method: str, error: BaseException, *, opens: bool = True) -> Fault:
         """Count what a call raised against the plugin whose code it came from; gives what to raise instead.
@@ -199,24 +201,25 @@ class Guard:
         self, method: str, reason: str, *, error: BaseException | None = None, opens: bool = True, weight: int = 1
     ) -> Fault:
         """Count a fault of this plugin."""
-        self._counted["faults"] += 1
-        self._last_fault = reason
-        self._guards.tells.plugin_failed(self.plugin)
-        circuit = self._circuit(method) if opens else None
-        if circuit is not None:
-            circuit.failed(reason, weight=weight)
-        if circuit is None or circuit.faults <= FAULTS:  # one that goes on and on need not be told each time
-            log.error(
-                "a plugin broke its contract",
-                plugin=self.plugin,
-                distribution=self.distribution,
-                version=self.version,
-                method=method,
-                reason=reason,
-                exc_info=error,
-            )
-        if circuit is not None:
-            self._note(method, circuit)
+        with self._changing:
+            self._counted["faults"] += 1
+            self._last_fault = reason
+            self._guards.tells.plugin_failed(self.plugin)
+            circuit = self._circuit(method) if opens else None
+            if circuit is not None:
+                circuit.failed(reason, weight=weight)
+            if circuit is None or circuit.faults <= FAULTS:  # one that goes on and on need not be told each time
+                log.error(
+                    "a plugin broke its contract",
+                    plugin=self.plugin,
+                    distribution=self.distribution,
+                    version=self.version,
+                    method=method,
+                    reason=reason,
+                    exc_info=error,
+                )
+            if circuit is not None:
+                self._note(method, circuit)
         return Fault(reason, guard=self, method=method)
 
     def _timed_out(self, method: str, within: float, error: BaseException | None) -> Fault:
@@ -230,11 +233,12 @@ class Guard:
         """A plain call is over. One that held its thread up is held against it, unless the watchdog did so already."""
         seconds = self._guards.clock() - began
         if seconds > HELD_UP:
-            self._counted["slow_calls"] += 1
-            self._guards.tells.plugin_call(self.plugin, "slow")
-            circuit = self._circuit(method)
-            if circuit.last_block < began:
-                self._block(method, circuit, seconds, f"{method} took {seconds:.1f} s, in which others had to wait")
+            with self._changing:
+                self._counted["slow_calls"] += 1
+                self._guards.tells.plugin_call(self.plugin, "slow")
+                circuit = self._circuit(method)
+                if circuit.last_block < began:
+                    self._block(method, circuit, seconds, f"{method} took {seconds:.1f} s, in which others had to wait")
         elif self.uneasy:
             self.worked(method)
 
@@ -244,7 +248,8 @@ class Guard:
         """The event loop did not turn for so long, because of this. `again`: it was told of the same before."""
         method = culprit.function if culprit.function in METHODS else ALL
         reason = f"{culprit.function} let the whole server wait ({culprit.place})"
-        self._block(method, None if again else self._circuit(method), seconds, reason)
+        with self._changing:
+            self._block(method, None if again else self._circuit(method), seconds, reason)
 
     def _block(self, method: str, circuit: Circuit | None, seconds: float, reason: str) -> None:
         self._blocked += seconds
@@ -261,9 +266,10 @@ class Guard:
         self._last_fault = f"its code took and kept {size / _MIB:.1f} MiB within {seconds:.0f} s"
         log.warning("a plugin's memory grows", plugin=self.plugin, distribution=self.distribution, bytes=size)
         if goes_on:
-            circuit = self._circuit(ALL)
-            circuit.open(self._last_fault)
-            self._note(ALL, circuit)
+            with self._changing:
+                circuit = self._circuit(ALL)
+                circuit.open(self._last_fault)
+                self._note(ALL, circuit)
 
     def health(self) -> PluginHealth:
         """How it has behaved."""
@@ -275,7 +281,7 @@ class Guard:
                 reason=circuit.reason,
                 next_trial_at=now + timedelta(seconds=circuit.seconds_left),
             )
-            for name, circuit in sorted(self._circuits.items())
+            for name, circuit in sorted(self._circuits.copy().items())
             if circuit.opened
         ]
         return PluginHealth(
