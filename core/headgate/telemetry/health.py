@@ -51,7 +51,8 @@ class Health:
 
     def report(self) -> HealthReport:
         """How everything is right now."""
-        components = tuple(self._components[name] for name in sorted(self._components))
+        # A copy, because plugins' components come and go in other threads as well (`plugins.guard`).
+        components = tuple(component for _, component in sorted(self._components.copy().items()))
         found = {component.status for component in components}
         worst: Status = next((status for status in _WORST_FIRST if status in found), "ok")
         return HealthReport(status=worst, components=components)
