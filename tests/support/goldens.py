@@ -6,6 +6,8 @@ import json
 
 from corpus import corpus_path
 
+from headgate.api.testing.recordings import Recording
+
 
 def rows(**wanted):
     """The rows of the corpus's manifest that have these values."""
@@ -29,6 +31,14 @@ def lowered(value):
     if isinstance(value, dict):
         return {key.lower(): lowered(inner) for key, inner in value.items()}
     return [lowered(inner) for inner in value] if isinstance(value, list) else value
+
+
+def recording(path, headers):
+    """A payload beside the tests that compare it with a snapshot, as the contract of providers reads it."""
+    folder = path.parent.parent / "__snapshots__" / "test_webhooks"
+    snapshot = json.loads((folder / f"test_each_payload_means_what_its_golden_says[{path.stem}].json").read_text())
+    golden = {"ignored": snapshot["reason"]} if "reason" in snapshot else snapshot
+    return Recording(path.read_bytes(), headers, golden)
 
 
 class Differences:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import base64
 import re
+from pathlib import Path
 
 import azure_devops_payloads as azure
 import jsonschema
@@ -32,6 +33,9 @@ class TestBasic(ProviderContract):
     kind = KIND
     body = azure.body(azure.push())
     signature_headers = ("authorization",)
+    repository = "shop floor/web shop"
+    polled = {"refs/heads/main": azure.NEW}  # noqa: RUF012
+    goldens = Path(__file__).with_name("goldens")
     covers_body = False
     mutants = 10_000
     options = BASE | {"webhook_secrets": ["secret://contract/new", "secret://contract/old"]}

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from pathlib import Path
 
 import jsonschema
 import msgspec
@@ -42,6 +43,10 @@ class TestContract(ProviderContract):
     body = PUSH
     mutants = 10_000
     signature_headers = ("x-hub-signature",)
+    repository = "Acme/Web"
+    polled = {"refs/heads/main": NEW}  # noqa: RUF012
+    goldens = Path(__file__).with_name("goldens")
+    clones_from = "https://bitbucket.org"
     same_repository = (
         "acme/web",
         "Acme/Web",

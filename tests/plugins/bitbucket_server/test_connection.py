@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from pathlib import Path
 from typing import ClassVar
 
 import jsonschema
@@ -40,6 +41,9 @@ class TestContract(ProviderContract):
     kind = KIND
     body = PUSH
     signature_headers = ("x-hub-signature",)
+    repository = "acme/web"
+    polled: ClassVar = {"refs/heads/main": "b2" * 20}
+    goldens = Path(__file__).with_name("goldens")
     mutants = 10_000
     options: ClassVar = {**ProviderContract.options, "base_url": SITE}
     same_repository = (

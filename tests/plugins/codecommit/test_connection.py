@@ -7,7 +7,9 @@ import base64
 import contextlib
 import dataclasses
 import json
+import uuid
 from datetime import timedelta
+from pathlib import Path
 
 import jsonschema
 import msgspec
@@ -44,6 +46,11 @@ PUSH = json.dumps(
 ).encode()
 
 
+LOGIN = api.Credential(
+    type="user_password", fields={"username": api.Secret("ada"), "password": api.Secret("pw")}, hosts=("*",)
+)
+
+
 @contextlib.asynccontextmanager
 async def knowing(options, host):
     """The connection with SNS's certificate known already."""
@@ -68,8 +75,14 @@ class TestContract(ProviderContract):
     )
     covers_meaning = True
     refusals = (api.Unauthenticated, api.CannotCheckYet)
-    options = OPTIONS
+    options = {**OPTIONS, "git_credential": "secret://contract/git"}  # noqa: RUF012
     secrets = TOPICS
+    credentials = {"secret://contract/git": LOGIN}  # noqa: RUF012
+    clones_from = "https://git-codecommit.eu-central-1.amazonaws.com"
+    repository = "web"
+    polled = {"refs/heads/main": "b2" * 20}  # noqa: RUF012
+    goldens = Path(__file__).with_name("goldens")
+    no_such = {"from_fork": "CodeCommit has no forks"}  # noqa: RUF012
     same_repository = (
         "web",
         "web.git",
@@ -88,8 +101,12 @@ class TestContract(ProviderContract):
         return self.sealed(body, secret, at)[1]
 
     def sealed(self, body, secret, at):
-        message = signed(notification(body.decode(), at, topic=secret, Subject="CodeCommit"))
+        message_id = str(uuid.uuid5(uuid.NAMESPACE_OID, body.decode()))
+        message = signed(notification(body.decode(), at, topic=secret, Subject="CodeCommit", MessageId=message_id))
         return as_body(message), headers_of(message)
+
+    def another(self):
+        return PUSH + b" ", {}
 
     def unknown(self):
         return b'{"source": "aws.codecommit", "detail-type": "CodeCommit Teleport", "detail": {}}', {}

@@ -31,12 +31,23 @@ class TestContract(ProviderContract):
     same_repository = ("team/web", "team/web.fossil", "/team/web/")
     no_repository = ("", "..", "team/../web", "-team/web", "team/w\nb", "team/w\0b", "https://x.org/web", "a//b", "a?b")
     options = SEALED
+    repository = "team/web.fossil"
+    polled = {}  # noqa: RUF012
+    goldens = Path(__file__).with_name("goldens")
+    no_such = dict.fromkeys(("created", "deleted"), "the hook announces check-ins; the poll finds what moved") | {
+        "from_branch": "Fossil has no change requests",
+        "from_fork": "Fossil has no change requests",
+        "clones_from": "git fetches from a mirror on our disk: test_server.py",
+    }
     mutants = 10_000
 
-    def headers(self, body, secret, at):
+    def headers(self, body, secret, at, message_id="msg_1"):
         seconds = int(at.timestamp())
-        signature = api.standard_webhooks_signature("msg_1", seconds, body, api.Secret(secret))
-        return {"webhook-id": "msg_1", "webhook-timestamp": str(seconds), "webhook-signature": signature}
+        signature = api.standard_webhooks_signature(message_id, seconds, body, api.Secret(secret))
+        return {"webhook-id": message_id, "webhook-timestamp": str(seconds), "webhook-signature": signature}
+
+    def another(self):
+        return self.body, self.headers(self.body, next(iter(self.secrets.values())), NOW, "msg_2")
 
     def unknown(self):
         return body(f"{HASH} wiki page [Home]"), {}

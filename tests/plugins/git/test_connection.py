@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from pathlib import Path
 
 import jsonschema
 import msgspec
@@ -34,17 +35,24 @@ class TestContract(ProviderContract):
     body = BODY
     signature_headers = ("webhook-id", "webhook-timestamp", "webhook-signature")
     options = {"base_url": "https://git.example.org/srv", **ProviderContract.options}  # noqa: RUF012
+    repository = "team/App.git"
+    polled = {"refs/heads/main": B, "refs/tags/v1": B}  # noqa: RUF012
+    goldens = Path(__file__).with_name("goldens")
+    no_such = dict.fromkeys(("from_branch", "from_fork"), "git itself has no change requests")
     closed_options = {"base_url": "https://git.example.org/srv"}  # noqa: RUF012
     no_repository = (*ProviderContract.no_repository[:1], *ProviderContract.no_repository[2:], "https://a/b", "a//b")
 
-    def headers(self, body, secret, at):
+    def headers(self, body, secret, at, message_id="msg_1"):
         timestamp = int(at.timestamp())
         return {
             "content-type": "application/json",
-            "webhook-id": "msg_1",
+            "webhook-id": message_id,
             "webhook-timestamp": str(timestamp),
-            "webhook-signature": api.standard_webhooks_signature("msg_1", timestamp, body, api.Secret(secret)),
+            "webhook-signature": api.standard_webhooks_signature(message_id, timestamp, body, api.Secret(secret)),
         }
+
+    def another(self):
+        return BODY, self.headers(BODY, next(iter(self.secrets.values())), NOW, "msg_2")
 
     def unknown(self):
         return b'{"repository": "team/App", "refs": [{"ref": "refs/notes/x", "after": "%s"}]}' % A.encode(), {}

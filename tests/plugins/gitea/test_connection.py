@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from pathlib import Path
 from typing import ClassVar
 from urllib.parse import quote, quote_plus, urlencode
 
@@ -33,6 +34,9 @@ PUSH = json.dumps(
 
 class ThreeKinds(ProviderContract):
     body = PUSH
+    repository = "acme/web"
+    polled: ClassVar = {"refs/heads/main": "b2" * 20}
+    goldens = Path(__file__).with_name("goldens")
     mutants = 10_000
     options: ClassVar = {**ProviderContract.options, "base_url": "https://git.acme.example/gitea"}
     same_repository = (
@@ -66,6 +70,15 @@ class ThreeKinds(ProviderContract):
             self.name("event"): "push",
             self.name("delivery"): DELIVERY,
             self.name("signature"): api.hmac_sha256_hex(body, api.Secret(secret)),
+        }
+
+    def recordings(self):
+        """Those of Gitea, under the names of this one's headers."""
+        return {
+            name: one._replace(
+                headers={header.replace("gitea", self.kind.name): value for header, value in one.headers.items()}
+            )
+            for name, one in super().recordings().items()
         }
 
     def unknown(self):

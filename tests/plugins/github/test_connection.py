@@ -11,6 +11,7 @@ import msgspec
 import pytest
 from aiohttp import ClientSession, web
 from aiohttp.test_utils import TestServer
+from goldens import recording
 
 from headgate import api
 from headgate.api import ACCEPT_UNSIGNED
@@ -18,7 +19,14 @@ from headgate.api.testing import NOW, ContractHost, ProviderContract
 from headgate_plugins import github
 
 KIND = next(iter(github.headgate_providers()))
+PAYLOADS = sorted(Path(__file__).parent.joinpath("payloads").glob("*.json"))
 PUSH = Path(__file__).parent.joinpath("payloads", "push--moved.json").read_bytes()
+SHOWN = {
+    "push--created": "created",
+    "push--deleted": "deleted",
+    "pull_request--opened": "from_branch",
+    "pull_request--fork": "from_fork",
+}
 SHA = "a1" * 20
 
 
@@ -26,6 +34,9 @@ class TestContract(ProviderContract):
     kind = KIND
     body = PUSH
     signature_headers = ("x-hub-signature-256",)
+    repository = "acme/web"
+    polled = {"refs/heads/main": "c3" * 20}  # noqa: RUF012
+    clones_from = "https://github.com"
     mutants = 10_000
     same_repository = (
         "acme/web",
@@ -48,6 +59,15 @@ class TestContract(ProviderContract):
             "x-github-delivery": "72d3162e-cc78-11e3-81ab-4c9367dc0958",
             "x-hub-signature-256": "sha256=" + api.hmac_sha256_hex(body, api.Secret(secret)),
         }
+
+    def recordings(self):
+        return {
+            SHOWN.get(path.stem, path.stem): recording(path, {"x-github-event": path.stem.partition("--")[0]})
+            for path in PAYLOADS
+        }
+
+    def another(self):
+        return PUSH, {"x-github-delivery": "83e4273f-cc78-11e3-81ab-4c9367dc0959"}
 
     def unknown(self):
         return b'{"action": "created"}', {"x-github-event": "sponsorship_of_tomorrow"}

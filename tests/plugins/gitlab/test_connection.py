@@ -9,6 +9,7 @@ from pathlib import Path
 import jsonschema
 import msgspec
 import pytest
+from goldens import recording
 
 from headgate import api
 from headgate.api import ACCEPT_UNSIGNED
@@ -17,8 +18,15 @@ from headgate.api.testing.calls import TOKEN, Answer, calling
 from headgate_plugins import gitlab
 
 KIND = next(iter(gitlab.headgate_providers()))
+PAYLOADS = sorted(Path(__file__).parent.joinpath("payloads").glob("*.json"))
 PUSH = Path(__file__).parent.joinpath("payloads", "push--moved.json").read_bytes()
-KEY = "9cebe914-4827-408f-b014-cfa23a47a35f"
+SHOWN = {
+    "push--created": "created",
+    "push--deleted": "deleted",
+    "merge_request--open": "from_branch",
+    "merge_request--fork": "from_fork",
+}
+KEY, OTHER_KEY = "9cebe914-4827-408f-b014-cfa23a47a35f", "0ddf0a25-4827-408f-b014-cfa23a47a360"
 SAME = (
     "acme/backend/web",
     "Acme/Backend/Web",
@@ -49,9 +57,20 @@ class Rules(ProviderContract):
 
     kind = KIND
     body = PUSH
+    repository = "acme/backend/web"
+    polled = {"refs/heads/main": "b2" * 20}  # noqa: RUF012
+    clones_from = "https://gitlab.com"
     same_repository = SAME
     no_repository = NONE
     mutants = 10_000
+
+    def recordings(self):
+        return {
+            SHOWN.get(path.stem, path.stem): recording(
+                path, {"x-gitlab-event": f"{path.stem.partition('--')[0].replace('_', ' ').title()} Hook"}
+            )
+            for path in PAYLOADS
+        }
 
     def unknown(self):
         return b'{"object_kind": "teleport"}', {"x-gitlab-event": "Teleport Hook"}
@@ -80,16 +99,19 @@ class TestSigned(Rules):
     secrets = SIGNING_TOKENS
     options = SIGNED
 
-    def headers(self, body, secret, at):
+    def headers(self, body, secret, at, key=KEY):
         stamp = int(at.timestamp())
         return {
             "content-type": "application/json",
             "x-gitlab-event": "Push Hook",
-            "idempotency-key": KEY,
-            "webhook-id": KEY,
+            "idempotency-key": key,
+            "webhook-id": key,
             "webhook-timestamp": str(stamp),
-            "webhook-signature": api.standard_webhooks_signature(KEY, stamp, body, api.Secret(secret)),
+            "webhook-signature": api.standard_webhooks_signature(key, stamp, body, api.Secret(secret)),
         }
+
+    def another(self):
+        return PUSH, self.headers(PUSH, next(iter(self.secrets.values())), NOW, OTHER_KEY)
 
     def test_the_key_is_the_signed_id(self):
         """What nobody signed beside it does not count."""
@@ -137,6 +159,9 @@ class TestToken(Rules):
             "x-gitlab-event-uuid": "3a427872-00df-429c-9bc9-a9475de2efe4",
             "x-gitlab-token": secret,
         }
+
+    def another(self):
+        return PUSH, {"idempotency-key": OTHER_KEY}
 
     def without(self, *names):
         good = self.deliver()

@@ -22,6 +22,8 @@ NOW = datetime(2026, 1, 5, 12, 0, tzinfo=UTC)
 
 SHA, OTHER_SHA = "a" * 40, "b" * 40
 
+HEX, SHORTEST_SHA = frozenset("0123456789abcdef"), 7
+
 DURATION_UNITS = {"s": 1.0, "m": 60.0, "h": 3600.0, "d": 86400.0}
 
 
@@ -177,17 +179,54 @@ def check_schema(schema: api.Schema) -> None:
 
 def check_event(event: api.Event, kind: api.ProviderKind) -> None:
     """Full refs and shas, a repository that has a key, and the same after JSON and back."""
+    check_json(event)
+    check_names(event, kind)
+
+
+def check_json(event: api.Event) -> None:
+    """The same after JSON and back."""
     assert msgspec.json.decode(msgspec.json.encode(event), type=api.Event) == event
+
+
+def check_names(event: api.Event, kind: api.ProviderKind) -> None:
+    """Full refs and shas, short names of branches and tags, a repository that has a key, a fork that is one."""
     repository = getattr(event, "repository", None)
     if repository is not None:
-        kind.normalise(repository.path)
-        assert repository.host == repository.host.lower()
-        assert repository.path == repository.path.strip("/").removesuffix(".git")
+        _check_repository(repository, kind)
     if isinstance(event, api.REF_EVENTS):
         assert event.ref.startswith("refs/heads/" if isinstance(event, api.Push) else "refs/tags/")
-        for sha in (event.before, event.after):
-            assert sha is None or (len(sha) in {40, 64} and set(sha) <= set("0123456789abcdef"))
-            assert sha not in api.ZERO_SHAS
+        assert event.before or event.after or event.before_known is False
+        for sha in (event.before, event.after, *(commit.id for commit in event.commits)):
+            assert sha is None or _is_full(sha), sha
+    if isinstance(event, api.Tag):
+        assert event.ref == f"refs/tags/{event.tag}"
+    if isinstance(event, api.CiStatus):
+        assert _is_full(event.sha), event.sha
+    if isinstance(event, api.ChangeRequest):
+        _check_change(event, kind)
+
+
+def _check_repository(repository: api.Repository, kind: api.ProviderKind) -> None:
+    kind.normalise(repository.path)
+    assert repository.host == repository.host.lower()
+    assert repository.path == repository.path.strip("/").removesuffix(".git")
+
+
+def _check_change(event: api.ChangeRequest, kind: api.ProviderKind) -> None:
+    source = event.source
+    assert event.head_ref is None or event.head_ref.startswith("refs/"), event.head_ref
+    assert not source.branch.startswith("refs/heads/")
+    assert not event.target.branch.startswith("refs/heads/")
+    for sha in (source.sha, event.target.sha):  # an abbreviated one is allowed, none is not
+        assert sha is None or (len(sha) >= SHORTEST_SHA and set(sha) <= HEX and sha not in api.ZERO_SHAS), sha
+    if source.repository is None:
+        assert event.from_fork, "a change of which nobody knows from where it comes is a stranger's"
+    else:
+        _check_repository(source.repository, kind)
+
+
+def _is_full(sha: str) -> bool:
+    return len(sha) in {40, 64} and set(sha) <= HEX and sha not in api.ZERO_SHAS
 
 
 def with_durations(schema: api.Schema, options: Mapping[str, Any]) -> dict[str, Any]:
