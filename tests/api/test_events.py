@@ -29,6 +29,13 @@ def test_no_object_is_none(text, sha):
     assert api.sha_or_none(text) == sha
 
 
+@pytest.mark.parametrize("text", ["", "a1", "0" * 40, "0" * 64, "a1" * 20 + "\n", "g1" * 20, "a1" * 21])
+def test_what_is_no_full_commit_id(text):
+    assert (api.full_sha("A1" * 20), api.full_sha("b2" * 32)) == ("a1" * 20, "b2" * 32)
+    with pytest.raises(ValueError, match="no full commit id"):
+        api.full_sha(text)
+
+
 def test_values_are_frozen():
     with pytest.raises(AttributeError):
         sample_events()[0].ref = "refs/heads/other"

@@ -10,8 +10,8 @@ _SCP = re.compile(r"(?:[^@/:\s]+@)?[^@/:\s]+:(?!//)(?P<path>.+)")
 
 
 def full_sha(text: str) -> str:
-    """A full commit id in lower case; `ValueError` for anything else, an abbreviated one included."""
-    if not _SHA.fullmatch(text):
+    """A full commit id in lower case; `ValueError` for anything else: an abbreviated one, or git's all-zero id."""
+    if not _SHA.fullmatch(text) or not text.strip("0"):
         raise ValueError(f"{text[:80]!r} is no full commit id")
     return text.lower()
 
