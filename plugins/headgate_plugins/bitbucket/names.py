@@ -45,7 +45,7 @@ def sha(text: str) -> str:
     Bitbucket writes the commits of pull requests with 12 digits, in webhooks and in answers:
     https://support.atlassian.com/bitbucket-cloud/docs/event-payloads/#Pull-request
     """
-    if not _SHA.fullmatch(text):
+    if not _SHA.fullmatch(text) or not text.strip("0"):
         raise ValueError(f"{text[:80]!r} is no commit id")
     return text.lower()
 
