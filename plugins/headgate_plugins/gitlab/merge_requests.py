@@ -85,13 +85,18 @@ def _event(payload: shapes.MergeRequestPayload, action: api.ChangeAction, head: 
     change = payload.object_attributes
     repository = repository_of(payload.project)
     source = repository_of(change.source) if change.source else None
+    from_fork = _from_fork(change, source, repository)
     labels = change.labels if change.labels is not None else payload.labels
     return api.ChangeRequest(
         repository=repository,
         number=change.iid,
         action=action,
         title=change.title,
-        source=api.ChangeSource(repository=source, branch=change.source_branch, sha=head),
+        source=api.ChangeSource(
+            repository=repository if source is None and not from_fork else source,
+            branch=change.source_branch,
+            sha=head,
+        ),
         target=api.ChangeTarget(branch=change.target_branch),
         author=who(
             change.author_id,
@@ -101,7 +106,7 @@ def _event(payload: shapes.MergeRequestPayload, action: api.ChangeAction, head: 
         ),
         actor=account(payload.user),
         url=change.url,
-        from_fork=_from_fork(change, source, repository),
+        from_fork=from_fork,
         draft=change.draft if change.draft is not None else bool(change.work_in_progress),
         labels=tuple(label.title for label in labels or ()),
         head_ref=f"refs/merge-requests/{change.iid}/head",
