@@ -20,8 +20,7 @@ class SshHost:
         self.key = asyncssh.generate_private_key("ssh-ed25519")
         self.client_key = asyncssh.generate_private_key("ssh-ed25519")
         self.port = 0
-        self.answering = True
-        """Whether a command is answered at all."""
+        self.connections = []
 
     def known_hosts(self, key=None):
         """A line that names this server, with its key or another one."""
@@ -32,7 +31,14 @@ class SshHost:
     def private_key(self):
         return self.client_key.export_private_key().decode()
 
+    async def cut(self):
+        """Break all connections off."""
+        for connection in self.connections:
+            connection.abort()
+        self.connections.clear()
+
     async def process(self, process):
+        self.connections.append(process.channel.get_connection())
         self.commands.append(process.command)
         self.users.append(process.get_extra_info("username"))
         play = self.plays.pop(0) if self.plays else [WAIT]

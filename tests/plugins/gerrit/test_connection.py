@@ -148,7 +148,7 @@ class TestContract(ProviderContract):
             {"base_url": "https://ada:pw@review.acme.example", "webhook_secrets": ["secret://s/h"]},
             {**BASE, "stream": True, "ssh": {"user": "-oProxyCommand=x", "credential": "secret://s/k"}},
             {**BASE, "stream": True, "ssh": {"user": "ci", "credential": "secret://s/k", "host": "-x"}},
-            {**BASE, "webhook_secrets": ["secret://s/h"], "votes": {"succeded": {}}},
+            {**BASE, "webhook_secrets": ["secret://s/h"], "votes": {"won": {}}},
             {**BASE, "webhook_secrets": ["secret://s/h"], "votes": {"succeeded": {"Verified": "+1"}}},
         ],
     )
