@@ -34,6 +34,19 @@ def test_an_empty_file_is_all_defaults(folder):
     assert settings.credential_stores == {}
 
 
+@pytest.mark.parametrize("lease", ["3s", "003s", "10s", "1m", "1d"])
+def test_a_lease_lasts_three_seconds_or_more(folder, lease):
+    assert folder.settings(f"worker: {{lease: {lease}}}").worker.lease >= 3
+
+
+@pytest.mark.parametrize("lease", ["0s", "2s", "002s", "0m", "0h", "0d"])
+def test_a_lease_that_ends_before_it_can_be_renewed_is_refused(folder, lease):
+    """Every build would be lost, and the queue asked all the time."""
+    assert problems(folder, f"worker: {{lease: {lease}}}") == [
+        f"1:17: worker.lease: expected 3s or more, found `{lease}`"
+    ]
+
+
 def test_every_key_arrives_in_its_unit(folder):
     settings = folder.settings("""
         data: ../elsewhere
