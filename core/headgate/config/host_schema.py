@@ -159,12 +159,12 @@ WORKER: Schema = {
             "times meanwhile.",
             pattern="^(0*([3-9]|[1-9][0-9]+)s|0*[1-9][0-9]*[mhd])$",
             default="30s",
+            **{EXPECTED: "3s or more"},
         ),
         "stop_within": duration_schema(
             "How long builds may go on when the server is stopped. What then still runs is ended and handed back: "
             "it waits again if its job has `retries` left, else it is `lost`.",
             default="10s",
-            **{EXPECTED: "3s or more"},
         ),
         "log_limit": {
             "type": "string",
