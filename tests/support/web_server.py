@@ -12,6 +12,7 @@ from pathlib import Path
 
 import aiohttp
 import msgspec
+import structlog
 
 from headgate import api
 from headgate.builds.logs import Logs
@@ -19,6 +20,7 @@ from headgate.config.settings import ServerSettings, Settings
 from headgate.credentials.redaction import Redactor
 from headgate.plugins import Kinds, LoadedPlugins, PluginReport
 from headgate.plugins.guard import Guards
+from headgate.scheduling.missed import Missed
 from headgate.storage import builds, deliveries, tokens
 from headgate.storage.builds import NewBuild
 from headgate.storage.database import Database, open_database
@@ -262,6 +264,13 @@ class Parts:
             run_job=self.run_job,
             cancel_build=self.cancel_build,
             replay=self.replay,
+            missed=Missed(
+                database=self.database,
+                url=lambda name: f"https://ci.example.org/webhooks/{name}",
+                numbers=self.metrics.missed,
+                log=structlog.get_logger(),
+                now=lambda: datetime.now(UTC),
+            ),
             notification_retried=lambda: self.retried.append(True),
             logs=self.logs,
             changes=self.changes,

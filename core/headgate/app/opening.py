@@ -301,6 +301,7 @@ class _Door:
             event_header=kind.event_header,
             guard=self._guards.of("provider", one.provider),
             senders=senders,
+            recovers=rules.recover,
         )
 
     async def enter(

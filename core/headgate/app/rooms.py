@@ -34,7 +34,9 @@ from headgate.plugins import LoadedPlugins
 from headgate.plugins.guard import Guard, Guards
 from headgate.scheduling.addresses import Addresses
 from headgate.scheduling.inbox import Inbox, OpenConnection
+from headgate.scheduling.missed import Missed
 from headgate.scheduling.polls import Poller
+from headgate.scheduling.recovery import Recovery
 from headgate.scheduling.streams import Streams
 from headgate.storage import builds, deliveries
 from headgate.storage.database import Database
@@ -42,6 +44,7 @@ from headgate.telemetry.health import Health
 from headgate.telemetry.metrics import Metrics
 from headgate.web.changes import BuildChanges
 from headgate.web.server import make_app
+from headgate.web.shaping import webhook_url
 
 log = structlog.get_logger(__name__)
 
@@ -158,6 +161,23 @@ class Rooms:
             log=structlog.get_logger("headgate.addresses"),
             now=_now,
         )
+        missed = Missed(
+            database=database,
+            url=lambda name: webhook_url(settings.public_url, name),
+            numbers=metrics.missed,
+            log=structlog.get_logger("headgate.missed"),
+            now=_now,
+        )
+        self._recovery = Recovery(
+            database=database,
+            missed=missed,
+            wanted=lambda: {name: one for name, one in opened.connections.items() if one.recovers and one.provider},
+            snapshot=lambda: jobs.snapshot,
+            numbers=metrics.missed,
+            health=health,
+            log=structlog.get_logger("headgate.missed"),
+            now=_now,
+        )
         self._reload = Reload(
             written,
             kinds=plugins.kinds,
@@ -185,6 +205,7 @@ class Rooms:
             run_job=flow.run_job,
             cancel_build=desk.cancel_build,
             replay=desk.replay,
+            missed=missed,
             notification_retried=self._outbox.wake,
             logs=logs,
             changes=self._changes,
@@ -207,6 +228,7 @@ class Rooms:
                     self._disks,
                     self._addresses,
                     self._streams,
+                    self._recovery,
                 ):
                     tasks.create_task(work.run(), name=type(work).__name__)
                 tasks.create_task(self._watch_queue(), name="queue depth")
@@ -224,6 +246,10 @@ class Rooms:
         for warning in warnings:
             log.warning("git", reason=warning)
         self._health.set("git", "ok", "; ".join(warnings))
+
+    def listening(self) -> None:
+        """The server takes deliveries: what was missed may be sent again."""
+        self._recovery.listening()
 
     async def drain(self) -> None:
         """Nothing new comes in any more: let what runs here end, for a while."""

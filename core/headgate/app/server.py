@@ -181,6 +181,7 @@ async def running(
             )
         )
         stack.callback(rooms.stop_claiming)
+        rooms.listening()
         if token := await ensure_admin_token(database, _now()):
             terminal.token(token)
         terminal.serving(

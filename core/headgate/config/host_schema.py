@@ -90,6 +90,11 @@ WEBHOOKS: Schema = {
             "format": "duration",
             "description": "For so long the same body is the same delivery, whatever id it brings: where the host does not sign the id, who has one request could send it again under another.",
         },
+        "recover": {
+            "type": "boolean",
+            "default": False,
+            "description": "Whether, at the start and then every hour, the host is asked what it could not deliver, and to send it again. It needs a credential that may see the repositories' webhooks.",
+        },
     },
 }
 

@@ -72,11 +72,13 @@ class WebhookSettings(msgspec.Struct, frozen=True, kw_only=True):
     """What webhooks a connection takes, beside their seal; `None` or nothing: no such rule.
 
     `allow`: networks, and `provider` for those the host publishes. `per_minute`: deliveries. `replay_window`: seconds.
+    `recover`: whether the host is asked to send again what it could not deliver.
     """
 
     allow: tuple[str, ...] = ()
     per_minute: int | None = None
     replay_window: float | None = None
+    recover: bool = False
 
 
 class ConnectionSettings(msgspec.Struct, frozen=True, kw_only=True):

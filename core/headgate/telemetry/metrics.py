@@ -15,6 +15,7 @@ from prometheus_client.exposition import CONTENT_TYPE_LATEST, generate_latest
 
 from headgate.api.builds import Outcome
 from headgate.telemetry.calls import Calls
+from headgate.telemetry.missed import MissedNumbers
 from headgate.telemetry.plugins import PluginNumbers
 from headgate.telemetry.streams import StreamNumbers
 
@@ -76,6 +77,7 @@ class Metrics:
         self.plugins = PluginNumbers(registry)
         self.calls = Calls(registry)
         self.streams = StreamNumbers(registry)
+        self.missed = MissedNumbers(registry)
         self._config_valid = Gauge("headgate_config_valid", "1 when the last reload was taken.", registry=registry)
         self._job_problems = Gauge("headgate_job_problems", "Problems in job files.", registry=registry)
         self._tasks = Gauge("headgate_tasks", "Asyncio tasks of the server.", registry=registry)

@@ -252,15 +252,7 @@ class Hosting:
         return web.Response(status=204)
 
     def _able(self, call: Call, feature: str) -> tuple[Connection, Any]:
-        """The open connection whose provider can do it (a word of `CAPABILITIES`), or a `Refusal` saying what lacks."""
-        connection = self._connections.get(call.path["connection"])
-        if connection is None:
-            raise Refusal(404, "There is no such connection.")
-        if connection.provider is None:
-            raise Refusal(409, f"The connection {connection.name} is not open: {connection.problem}")
-        if not isinstance(connection.provider, CAPABILITIES[feature]):
-            raise Refusal(409, f"The provider {connection.kind} does not have the feature `{feature}`.")
-        return connection, connection.provider
+        return able(self._connections, call, feature)
 
     def _wanted(self, connection: Connection) -> WantedHook:
         return WantedHook(url=webhook_url(self._public_url, connection.name))
@@ -277,6 +269,19 @@ class Hosting:
         return await _asked(
             connection, method, lambda: self._listings.page(key, start, cursor=query.cursor, limit=query.limit)
         )
+
+
+def able(connections: Mapping[str, Connection], call: Call, *features: str) -> tuple[Connection, Any]:
+    """The open connection whose provider can do it (words of `CAPABILITIES`), or a `Refusal` saying what lacks."""
+    connection = connections.get(call.path["connection"])
+    if connection is None:
+        raise Refusal(404, "There is no such connection.")
+    if connection.provider is None:
+        raise Refusal(409, f"The connection {connection.name} is not open: {connection.problem}")
+    for feature in features:
+        if not isinstance(connection.provider, CAPABILITIES[feature]):
+            raise Refusal(409, f"The provider {connection.kind} does not have the feature `{feature}`.")
+    return connection, connection.provider
 
 
 def hosting_routes(connections: Mapping[str, Connection], *, public_url: str) -> tuple[Route, ...]:
@@ -305,7 +310,7 @@ def hosting_routes(connections: Mapping[str, Connection], *, public_url: str) ->
             summary="Ask the host who the connection's credential is and what it lacks",
             tag="connections",
             replies=(Reply(shape=ConnectionReport, description="What the host says."),),
-            errors=_ERRORS,
+            errors=ERRORS,
         ),
         *(
             Route(
@@ -317,7 +322,7 @@ def hosting_routes(connections: Mapping[str, Connection], *, public_url: str) ->
                 tag="connections",
                 query=query,
                 replies=(Reply(shape=shape, description="A page, as the host gives it."),),
-                errors=_ERRORS,
+                errors=ERRORS,
             )
             for word, answer, query, shape, summary in pages
         ),
@@ -331,14 +336,14 @@ def hosting_routes(connections: Mapping[str, Connection], *, public_url: str) ->
                 tag="connections",
                 body=body,
                 replies=(reply,),
-                errors=(*_ERRORS, 408, 413, 415),
+                errors=(*ERRORS, 408, 413, 415),
             )
             for word, answer, body, reply, summary in writes
         ),
     )
 
 
-_ERRORS: Final = (400, 404, 409, 502, 503)
+ERRORS: Final = (400, 404, 409, 502, 503)
 _NOTHING: Final = Reply(status=204)
 
 

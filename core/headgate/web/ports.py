@@ -7,11 +7,12 @@ from __future__ import annotations
 
 from collections.abc import AsyncIterator, Awaitable, Callable, Mapping, Sequence
 from dataclasses import dataclass, field
+from datetime import datetime
 from typing import Protocol
 
 import msgspec
 
-from headgate.api import Build, Job, Problem, Provider, Reading
+from headgate.api import Build, HeadgateError, HookDelivery, Job, Problem, Provider, Reading
 from headgate.plugins.guard import Guard, lone_guard
 from headgate.storage.deliveries import NewDelivery
 from headgate.web.senders import Senders
@@ -33,6 +34,8 @@ class Connection:
     """Stands at every call of the provider."""
     senders: Senders = field(default_factory=Senders, compare=False)
     """From where it takes deliveries, and how many."""
+    recovers: bool = False
+    """Whether its host is asked to send again what it could not deliver."""
 
 
 class Received(Protocol):
@@ -91,6 +94,48 @@ class Replay(Protocol):
 
     async def __call__(self, delivery_id: str, *, actor: str, idempotency_key: str | None) -> str:
         """The new delivery's id; the same one for the same `idempotency_key`. Raises `NotFound`, `QueueError`."""
+
+
+class FoundMissed(Protocol):
+    """What a look at one repository's history found."""
+
+    @property
+    def hook(self) -> str:
+        """The webhook that leads here, by its host's id."""
+
+    @property
+    def deliveries(self) -> Sequence[HookDelivery]:
+        """One entry of each delivery that failed and was not recorded, oldest first."""
+
+    @property
+    def unknown(self) -> str:
+        """What could not be seen, empty when all was."""
+
+
+class GivenMissed(Protocol):
+    """What came of asking a host to send deliveries again."""
+
+    @property
+    def asked(self) -> Sequence[HookDelivery]:
+        """Those that it sends again."""
+
+    @property
+    def refused(self) -> Sequence[tuple[HookDelivery, str]]:
+        """Those that it does not, each with the reason."""
+
+    @property
+    def stopped(self) -> HeadgateError | None:
+        """Why not all were asked for."""
+
+
+class Missed(Protocol):
+    """Looks for what a connection's host could not deliver."""
+
+    async def find(self, asked: Connection, repository: str, *, since: datetime) -> FoundMissed:
+        """What failed since then and was not recorded. Raises `HeadgateError`."""
+
+    async def ask(self, asked: Connection, repository: str, hook: str, wanted: Sequence[HookDelivery]) -> GivenMissed:
+        """Have these sent again."""
 
 
 class LogLine(Protocol):

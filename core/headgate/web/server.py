@@ -35,10 +35,11 @@ from headgate.web.dispatch import MAX_API_BODY, App
 from headgate.web.hosting import hosting_routes
 from headgate.web.jobs import job_routes
 from headgate.web.limits import MAX_HEADER_LINE, MAX_HEADERS
+from headgate.web.missed import missed_routes
 from headgate.web.notifications import notification_routes
 from headgate.web.openapi import openapi_document
 from headgate.web.plugins import installed_routes, plugin_routes
-from headgate.web.ports import CancelBuild, Connection, Logs, ReadJobs, Received, Replay, RunJob
+from headgate.web.ports import CancelBuild, Connection, Logs, Missed, ReadJobs, Received, Replay, RunJob
 from headgate.web.problems import problem
 from headgate.web.shaping import Redact
 from headgate.web.sse import Streams
@@ -78,6 +79,7 @@ def make_app(
     run_job: RunJob,
     cancel_build: CancelBuild,
     replay: Replay,
+    missed: Missed,
     notification_retried: Callable[[], None],
     logs: Logs,
     changes: BuildChanges,
@@ -117,6 +119,7 @@ def make_app(
             plugins=plugins, guards=guards, providers=providers, connections=connections, public_url=settings.public_url
         ),
         *hosting_routes(connections, public_url=settings.public_url),
+        *missed_routes(connections, missed, now=now),
         *notification_routes(database=database, retried=notification_retried),
         *status_routes(health=health, metrics=metrics, version=version, document=lambda: document),
         *of_plugins,
