@@ -24,6 +24,9 @@ from headgate.telemetry.metrics import Metrics
 
 END, HANG = object(), object()
 
+LONG = 20.0
+"""A pause of a test that is not quite nothing: a plugin that is not called would be refused all the time else."""
+
 
 def message(event, key=None, **more):
     """A stream's message that means `event`."""
@@ -118,7 +121,7 @@ class Rooms:
     async def pause(self, seconds):
         self.pauses.append(seconds)
         self.at_pauses.append((self.shown(), self.is_connected()))
-        await asyncio.sleep(0)
+        await asyncio.sleep(0 if seconds < LONG else 0.005)
 
     async def kept(self, connection="acme"):
         async with self.database.reading() as reading:
@@ -552,7 +555,7 @@ async def test_a_plugin_that_breaks_always_is_not_called_for_a_while_and_its_oth
         await rooms.until(lambda: guard.is_open("stream"))
         forge.happens(Streamed(body=b"star"))
         await rooms.settled(1)
-        await rooms.until(lambda: max(rooms.pauses) > 20)
+        await rooms.until(lambda: max(rooms.pauses) > LONG)
         assert len(forge.opened) == 1
 
 
@@ -582,11 +585,12 @@ async def test_what_is_no_message_is_a_fault_of_the_plugin(living, forge, connec
 
 async def test_a_stream_that_does_not_end_is_left_and_no_longer_heard(database, world, log, connections, monkeypatch):
     monkeypatch.setattr(streams_module, "ENDS_WITHIN", 0.05)
-    goes_on, release = asyncio.Event(), asyncio.Event()
+    listens, goes_on, release = asyncio.Event(), asyncio.Event(), asyncio.Event()
 
     class Stubborn(Forge):
         async def stream(self, since):
             yield CaughtUp()
+            listens.set()
             while not release.is_set():
                 try:
                     await release.wait()
@@ -598,7 +602,7 @@ async def test_a_stream_that_does_not_end_is_left_and_no_longer_heard(database, 
     connections["other"] = connection(Forge(), "other")
     rooms = Rooms(database, world, log, connections)
     running = asyncio.create_task(rooms.streams.run())
-    await rooms.until(rooms.is_connected)
+    await rooms.until(listens.is_set)
     left = next(task for task in asyncio.all_tasks() if task.get_name() == "stream acme")
     running.cancel()
     await asyncio.wait([running], timeout=5)
