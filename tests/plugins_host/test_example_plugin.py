@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import os
+import re
 import shutil
 import subprocess
 import sys
@@ -11,7 +12,10 @@ from pathlib import Path
 
 import pytest
 
+from headgate.api.testing import ProviderContract
+
 EXAMPLE = Path(__file__).parents[2] / "docs" / "example-plugin"
+PROVIDER = Path(__file__).parents[2] / "docs" / "example-provider"
 
 USE = """
 import json
@@ -90,3 +94,23 @@ def test_its_own_tests_pass(site):
     done = run(site, "-m", "pytest", "-q", "-p", "no:cacheprovider", "--rootdir", EXAMPLE, EXAMPLE)
     assert done.returncode == 0, done.stdout + done.stderr
     assert " passed" in done.stdout
+
+
+def test_a_strangers_provider_keeps_the_contract_with_a_folder_of_deliveries():
+    """Copied out: it needs nothing of this checkout but the installed package."""
+    done = run(PROVIDER, "-m", "pytest", "-q", "-p", "no:cacheprovider", "--rootdir", PROVIDER, PROVIDER)
+    assert done.returncode == 0, done.stdout + done.stderr
+    contract = [name for name in dir(ProviderContract) if name.startswith("test_")]
+    found = re.search(r"(\d+) passed", done.stdout)
+    assert found is not None
+    assert int(found[1]) >= len(contract) - 1  # its proof is a header, so none of it stands in the body
+
+
+@pytest.mark.parametrize("spoilt", ["from_fork.json", "created.json", "unknown.json", "another.headers.json"])
+def test_the_control_a_strangers_provider_without_one_of_them_does_not(tmp_path, spoilt):
+    copy = tmp_path / "provider"
+    shutil.copytree(PROVIDER, copy, ignore=shutil.ignore_patterns("__pycache__", ".*"))
+    for path in (copy / "deliveries").glob(f"{spoilt.removesuffix('.json')}.*"):
+        path.unlink()
+    done = run(copy, "-m", "pytest", "-q", "-p", "no:cacheprovider", "--rootdir", copy, copy)
+    assert "1 failed" in done.stdout

@@ -37,6 +37,13 @@ def test_the_first_plugin_page_shows_exactly_the_tested_files():
         assert text == (ROOT / "docs/example-plugin" / name).read_text(), name
 
 
+def test_the_reference_shows_the_tested_test_of_a_provider():
+    shown = {found["name"]: found["text"] for found in SNIPPET.finditer((ROOT / "docs/plugins.md").read_text())}
+    assert shown == {
+        name: (ROOT / "docs/example-provider" / name).read_text() for name in ("test_headgate_millrace.py",)
+    }
+
+
 @pytest.mark.parametrize("page", PAGES, ids=lambda path: str(path.relative_to(ROOT)))
 def test_every_link_within_the_repository_leads_somewhere(page):
     text = re.sub(r"```.*?```", "", page.read_text(), flags=re.DOTALL)

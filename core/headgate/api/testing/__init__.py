@@ -3,7 +3,9 @@
 ```python
 class TestSourcehut(ProviderContract):
     kind = PROVIDER
+    goldens = Path(__file__).with_name("deliveries")  # created.json, deleted.json, from_fork.json, ...
     body = PUSH
+    repository, polled = "~ada/web", {"refs/heads/main": "b2" * 20}
     signature_headers = ("x-payload-signature",)
 
     def headers(self, body, secret, at):
@@ -30,7 +32,9 @@ from headgate.api.testing.kit import (
     with_durations,
 )
 from headgate.api.testing.notifiers import NotifierContract
+from headgate.api.testing.provider_sample import ProviderSample
 from headgate.api.testing.providers import ProviderContract
+from headgate.api.testing.recordings import Recording
 from headgate.api.testing.rules import ConditionContract, RuleContract, TriggerContract
 from headgate.api.testing.stores import CredentialStoreContract
 
@@ -48,6 +52,8 @@ __all__ = [
     "NotifierContract",
     "PlainBench",
     "ProviderContract",
+    "ProviderSample",
+    "Recording",
     "RuleContract",
     "TriggerContract",
     "calling",
