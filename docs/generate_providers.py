@@ -18,6 +18,9 @@ HEAD = """# Providers
 
 A connection's `provider:` is one of these. What each can do is what its code implements; `headgate connections` and
 `GET /api/v1/providers` say the same of a running server, with whatever other plugins are installed.
+
+A `base_url` is `https://`. `http://` is taken of this machine only (`localhost`, `127.0.0.1`, `[::1]`), because tokens
+travel there; `git` and `fossil` take it of any host.
 """
 
 
