@@ -433,3 +433,10 @@ def test_a_delivery_without_its_event_header_is_unreadable(name):
     for one in (nameless, msgspec.structs.replace(nameless, headers=(("x-event-key", name),))):
         with pytest.raises(api.Unreadable, match="X-Event-Key"):
             KIND.read(one)
+
+
+@pytest.mark.parametrize("sha", ["0" * 12, "0" * 40])
+def test_zeros_are_no_head_of_a_pull_request(sha):
+    source = {"branch": {"name": "thing"}, "commit": {"hash": sha}, "repository": REPO}
+    with pytest.raises(api.Unreadable):
+        KIND.read(delivery("pullrequest:created", pull(source=source)))

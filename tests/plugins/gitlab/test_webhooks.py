@@ -195,3 +195,12 @@ def test_a_ref_that_is_neither_branch_nor_tag_is_ignored():
 def test_an_older_payload_names_its_project_by_a_url():
     (push,) = read("push--moved", project={"git_http_url": "https://gitlab.example.com/Acme/Web.git"}).events
     assert push.repository == api.Repository(host="gitlab.example.com", path="Acme/Web")
+
+
+def test_a_merge_request_that_says_its_source_in_numbers_only():
+    attributes = {**payload("merge_request--open")["object_attributes"], "source": None}
+    target = attributes["target_project_id"]
+    for number, fork in ((target, False), (target + 1, True)):
+        (event,) = read("merge_request--open", object_attributes={**attributes, "source_project_id": number}).events
+        assert event.from_fork is fork
+        assert event.source.repository == (None if fork else event.repository)
