@@ -120,3 +120,45 @@ def test_a_hook_is_set_and_removed(headgate, scripted):
     ]
     both = headgate("connections", "hooks", "hub", "acme/web", "--set", "--remove", "1", *scripted.call)
     assert both.returncode == 2
+
+
+def sent(number, **more):
+    return {"id": number, "key": f"k{number}", "event": "push", "at": "2026-01-05T12:00:00Z", "status": 503} | more
+
+
+def test_what_was_missed_is_listed_and_exits_with_1(headgate, scripted):
+    path = f"{BELOW}/missed?repository=acme%2Fweb&days=7"
+    scripted.json("GET", path, {"items": [sent("1"), sent("2", status=None, key=None)], "unknown": "it is short"})
+    done = headgate("connections", "missed", "hub", "acme/web", "--days", "7", *scripted.call)
+    assert (done.returncode, [" ".join(line.split()) for line in done.stdout.splitlines()]) == (
+        1,
+        [
+            "FAILED AT EVENT ANSWER KEY",
+            "2026-01-05T12:00:00Z push 503 k1",
+            "2026-01-05T12:00:00Z push none none (id 2)",
+            "--recover has the host send them again",
+            "not all is known: it is short",
+        ],
+    ), done.stderr
+    shown = headgate("connections", "missed", "hub", "acme/web", "--days", "7", "--json", *scripted.call)
+    assert [one["id"] for one in json.loads(shown.stdout)["items"]] == ["1", "2"]
+    scripted.json("GET", f"{BELOW}/missed?repository=acme%2Fweb&days=1", {"items": [], "unknown": ""})
+    done = headgate("connections", "missed", "hub", "acme/web", *scripted.call)
+    assert (done.returncode, done.stdout) == (0, "nothing is missing, as far as the host remembers\n")
+
+
+@pytest.mark.parametrize(
+    ("more", "code", "said"),
+    [
+        ({}, 0, "the host sends 1 again"),
+        ({"left": 4, "stopped": "slow down"}, 1, "4 more were not asked for: slow down"),
+        ({"refused": [{"delivery": sent("2"), "reason": "it is too old"}]}, 1, "2 is not sent again: it is too old"),
+    ],
+)
+def test_what_was_missed_is_sent_again(headgate, scripted, more, code, said):
+    answer = {"asked": [sent("1")], "refused": [], "left": 0, "stopped": "", "unknown": ""} | more
+    scripted.json("POST", f"{BELOW}/missed", answer)
+    done = headgate("connections", "missed", "hub", "acme/web", "--recover", *scripted.call)
+    assert done.returncode == code, done.stderr
+    assert said in done.stdout
+    assert scripted.asked[-1][3] == b'{"repository": "acme/web", "days": 1}'

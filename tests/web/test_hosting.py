@@ -9,16 +9,23 @@ import pytest
 from web_server import json_of
 
 from headgate import api
+from headgate.storage import deliveries
+from headgate.storage.deliveries import NewDelivery
+from headgate.storage.ids import new_id
 from headgate.web.listings import KEPT, KEPT_FOR, Listings
 from headgate.web.ports import Connection
 from headgate.web.problems import Refusal
 
 SHA = "a1" * 20
 URL = "https://ci.example.org/webhooks/host"
+NOW = datetime(2026, 1, 5, 12, tzinfo=UTC)
 
 
 class Remembers:
     """A provider that knows what its hooks sent, and sends nothing again."""
+
+    at = datetime(2026, 1, 5, tzinfo=UTC)
+    more = ()
 
     def authenticate(self, delivery):
         raise api.Unauthenticated("no")
@@ -27,7 +34,9 @@ class Remembers:
         raise api.Unreadable("no")
 
     async def hook_deliveries(self, repository, hook):
-        yield api.HookDelivery(id="9", key="k", event="push", at=datetime(2026, 1, 5, tzinfo=UTC), status=503)
+        for number in ("9", *self.more):
+            key = "k" if number == "9" else f"k{number}"
+            yield api.HookDelivery(id=number, key=key, event="push", at=self.at, status=503)
 
 
 class Host(Remembers):
@@ -187,11 +196,54 @@ async def test_what_a_hook_sent_is_listed_and_sent_again(server, host):
     assert host.asked == [("acme/web", "1", "9")]
 
 
+async def test_what_was_missed_is_listed_and_sent_again(server, host, monkeypatch):
+    path, asked = f"{BELOW}/missed?repository=acme/web&days=35", {"repository": "acme/web", "days": 35}
+    assert "no webhook that leads to" in (await json_of(server.get(path), 404))["detail"]
+    host.kept["1"] = api.Hook(id="1", url=URL)
+    monkeypatch.setattr(Remembers, "at", datetime.now(UTC))
+    found = await json_of(server.get(path))
+    assert ([one["id"] for one in found["items"]], found["unknown"]) == (["9"], "")
+    assert host.asked == []
+    recovered = await json_of(server.post(f"{BELOW}/missed", json=asked))
+    assert ([one["id"] for one in recovered["asked"]], recovered["left"], recovered["refused"]) == (["9"], 0, [])
+    await json_of(server.post(f"{BELOW}/missed", json=asked))
+    assert host.asked == [("acme/web", "1", "9")] * 2, "who asks by hand may ask again"
+    delivery = api.Delivery(
+        id=new_id("d", NOW), connection="host", received_at=NOW, headers=(), body=b"{}", remote="127.0.0.1"
+    )
+    await server.parts.database.writer.add(deliveries.record, NewDelivery(delivery=delivery, key="k"))
+    assert (await json_of(server.get(path)))["items"] == []
+    await json_of(server.get(f"{BELOW}/missed?repository=acme/web&days=36"), 400)
+
+
+async def test_a_limit_while_missed_ones_are_sent_again_says_how_far_it_came(server, host, monkeypatch):
+    host.kept["1"] = api.Hook(id="1", url=URL)
+    monkeypatch.setattr(Remembers, "at", datetime.now(UTC))
+    error = {"9": api.RateLimited("slow down", retry_at=NOW)}
+
+    async def redeliver(repository, hook, delivery):
+        if delivery in error:
+            raise error[delivery]
+
+    monkeypatch.setattr(host, "redeliver", redeliver)
+    asked = {"repository": "acme/web"}
+    await json_of(server.post(f"{BELOW}/missed", json=asked), 503)
+    monkeypatch.setattr(Remembers, "more", ("8",))
+    recovered = await json_of(server.post(f"{BELOW}/missed", json=asked))
+    assert ([one["id"] for one in recovered["asked"]], recovered["left"]) == (["8"], 1)
+    assert recovered["stopped"] == "slow down"
+    error["9"] = api.ProviderError("it is too old")
+    recovered = await json_of(server.post(f"{BELOW}/missed", json=asked))
+    assert [(one["delivery"]["id"], one["reason"]) for one in recovered["refused"]] == [("9", "it is too old")]
+
+
 async def test_a_host_that_only_remembers_is_not_asked_to_send_again(server, host):
     server.parts.connections["host"] = replace(server.parts.connections["host"], provider=Remembers())
     await json_of(server.get(f"{BELOW}/hook-deliveries?repository=acme/web&hook=1"))
     asked = {"repository": "acme/web", "hook": "1", "delivery": "9"}
     assert "`redeliver`" in (await json_of(server.post(f"{BELOW}/hook-deliveries", json=asked), 409))["detail"]
+    missed = await json_of(server.post(f"{BELOW}/missed", json={"repository": "acme/web"}), 409)
+    assert "does not have the feature" in missed["detail"]
 
 
 async def test_what_cannot_be_asked_says_why(server):
@@ -204,6 +256,7 @@ async def test_writing_needs_a_permission_of_its_own(server, host):
     token = await server.parts.token("connections:read")
     await json_of(server.get(f"{BELOW}/hooks?repository=acme/web", token=token))
     await json_of(server.post(f"{BELOW}/hooks", json={"repository": "acme/web"}, token=token), 403)
+    await json_of(server.post(f"{BELOW}/missed", json={"repository": "acme/web"}, token=token), 403)
     assert host.kept == {}
     token = await server.parts.token("connections:write")
     await json_of(server.post(f"{BELOW}/hooks", json={"repository": "acme/web"}, token=token))

@@ -130,6 +130,31 @@ def hooks(
         raise typer.Exit(ExitCode.NO)
 
 
+@app.command()
+def missed(
+    context: typer.Context,
+    connection: ConnectionArgument,
+    repository: RepositoryArgument,
+    *,
+    days: Annotated[int, typer.Option(min=1, max=35, metavar="N", help="How many days to look back.")] = 1,
+    recover: Annotated[bool, typer.Option("--recover", help="Have the host send them again, now.")] = False,
+) -> None:
+    """List what the host could not deliver and is not recorded here; have it sent again.
+
+    Exits with 1 when something is missing, with --recover when something was not asked for.
+    """
+    call = Invocation.of(context)
+    client, path = client_of(call), f"connections/{connection}/missed"
+    asked = {"repository": repository, "days": days}
+    found = client.post(path, asked) if recover else client.get(path, asked)
+    if call.json:
+        write_json(found)
+    else:
+        _say_missed(found, recovered=recover)
+    if found["refused"] or found["left"] if recover else found["items"]:
+        raise typer.Exit(ExitCode.NO)
+
+
 def _row(connection: Mapping[str, Any]) -> tuple[str, ...]:
     return (
         plain(connection["name"]),
@@ -201,6 +226,29 @@ def _say_hooks(page: Mapping[str, Any], *, right: bool) -> None:
         say(f"none leads to {plain(page['wanted'])}; --set makes one")
     elif not right:
         say("--set puts it right")
+
+
+def _say_missed(found: Mapping[str, Any], *, recovered: bool) -> None:
+    items = found["asked"] if recovered else found["items"]
+    if items:
+        table(("failed at", "event", "answer", "key"), [_missed_row(one) for one in items])
+    if recovered:
+        for one in found["refused"]:
+            say(f"{plain(one['delivery']['id'])} is not sent again: {plain(one['reason'])}")
+        if found["left"]:
+            say(f"{found['left']} more were not asked for: {plain(found['stopped'])}")
+        say(f"the host sends {len(items)} again; `headgate deliveries` shows what arrives")
+    elif items:
+        say("--recover has the host send them again")
+    else:
+        say("nothing is missing, as far as the host remembers")
+    if found["unknown"]:
+        say(f"not all is known: {plain(found['unknown'])}")
+
+
+def _missed_row(one: Mapping[str, Any]) -> Sequence[str]:
+    answer = "none" if one["status"] is None else str(one["status"])
+    return plain(one["at"]), plain(one["event"]), answer, plain(one["key"] or f"none (id {one['id']})")
 
 
 def _hook_row(one: Mapping[str, Any]) -> Sequence[str]:
