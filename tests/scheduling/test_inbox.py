@@ -258,11 +258,22 @@ async def test_without_looking_at_tasks_the_order_would_be_lost(running, provide
     """Negative control of the test below."""
     monkeypatch.setattr(Inbox, "_is_behind", lambda self, places: False)
     with pytest.raises(AssertionError):
-        await test_what_is_read_already_and_what_is_not_keep_their_order(running, provider, database, world)
+        await test_what_is_read_already_and_what_is_not_keep_their_order(
+            running, provider, database, world, monkeypatch
+        )
 
 
-async def test_what_is_read_already_and_what_is_not_keep_their_order(running, provider, database, world):
+async def test_what_is_read_already_and_what_is_not_keep_their_order(  # noqa: PLR0917 - fixtures
+    running, provider, database, world, monkeypatch
+):
     """One kind is judged at once, the other by a task: of one repository they are admitted as they came."""
+    route_apart = Inbox._route_apart
+
+    async def later(self, one, places):
+        await asyncio.sleep(0.05)  # every task; what does not wait for it is judged long before
+        await route_apart(self, one, places)
+
+    monkeypatch.setattr(Inbox, "_route_apart", later)
     world.use(make_job("web"))
     heads = [f"{number + 1:040x}" for number in range(12)]
     async with running() as inbox:
