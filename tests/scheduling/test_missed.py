@@ -176,7 +176,7 @@ async def test_what_failed_and_was_not_recorded_is_asked_for_once_oldest_first(b
     assert await one.look() == module.EVERY
     assert host.asked == ["2", "7", "9"]
     assert (one.count("asked"), one.looks("complete")) == (3, 1)
-    assert one.how == ("ok", "3 deliveries were asked for again since the start")
+    assert one.how == ("ok", "asked for again since the start: 3")
     look = await one.last_look()
     assert (look.looked_at, look.newest_id) == (NOW, "9")
 
@@ -215,6 +215,20 @@ async def test_a_later_look_goes_back_to_the_one_before_also_in_another_life(ben
     assert host.asked == ["2"], "after six days down the gap is six days"
 
 
+async def test_what_was_under_way_at_the_last_look_is_found_by_the_next(bench, monkeypatch):
+    """Negative control within: without the overlap it is not."""
+    for overlap, found in ((timedelta(0), []), (finding.OVERLAP, ["2"])):
+        monkeypatch.setattr(finding, "OVERLAP", overlap)
+        host = Host(acme_web=[failed(1, status=202, minutes=30)])
+        one = bench(host)
+        one.moment += timedelta(days=3 if found else 0)
+        await one.look()
+        minutes = 5 - (60 * 24 * 3 if found else 0)
+        host.histories["acme/web"].insert(0, failed(2, minutes=minutes))  # told late: nobody answered for a while
+        await one.look(after=timedelta(hours=1))
+        assert host.asked == found
+
+
 async def test_deliveries_without_a_key_are_asked_for_once_too(bench):
     host = Host(acme_web=[failed(2, key=None, redelivery=True, minutes=5), failed(1, key=None, minutes=6)])
     one = bench(host)
@@ -244,7 +258,7 @@ async def test_a_limit_of_the_host_stops_the_look_and_it_goes_on_when_it_may(ben
     one = bench(host)
     assert await one.look() == 90
     assert host.asked == ["1"]
-    assert one.how == ("degraded", "acme/web: slow down; 1 deliveries were asked for again since the start")
+    assert one.how == ("degraded", "acme/web: slow down; asked for again since the start: 1")
     host.trouble.clear()
     assert await one.look() == module.EVERY
     assert host.asked == ["1", "2", "3"]
@@ -285,7 +299,7 @@ async def test_what_its_host_does_not_send_again_is_told_and_keeps_nobody_else(b
     await one.look()
     assert host.asked == ["2"]
     assert (one.count("not_given"), one.count("asked")) == (1, 1)
-    assert "1 deliveries are not sent again: it is too old" in one.how[1]
+    assert "not sent again by its host: 1 (it is too old)" in one.how[1]
 
 
 async def test_a_repository_without_our_webhook_is_told_unless_it_is_polled(bench):

@@ -145,7 +145,7 @@ def missed(
     """
     call = Invocation.of(context)
     client, path = client_of(call), f"connections/{connection}/missed"
-    asked = {"repository": repository, "days": days}
+    asked: dict[str, str | int] = {"repository": repository, "days": days}
     found = client.post(path, asked) if recover else client.get(path, asked)
     if call.json:
         write_json(found)

@@ -185,7 +185,7 @@ class Recovery:
         given = await self._missed.ask(asked, path, found.hook, wanted[:most])
         line.asked += len(given.asked)
         if given.refused:
-            line.troubles[key] = f"{len(given.refused)} deliveries are not sent again: {given.refused[0][1]}"
+            line.troubles[key] = f"not sent again by its host: {len(given.refused)} ({given.refused[0][1]})"
         if isinstance(given.stopped, _ENDS_LOOK):
             raise given.stopped
         if given.stopped is not None:
@@ -239,7 +239,7 @@ class Recovery:
         await self._database.writer.write(forget)
 
     def _tell(self, name: str, trouble: str, *, asked: int = 0) -> None:
-        done = f"{asked} deliveries were asked for again since the start" if asked else ""
+        done = f"asked for again since the start: {asked}" if asked else ""
         if trouble:
             self._health.set(_component(name), "degraded", "; ".join(one for one in (trouble, done) if one))
         else:
