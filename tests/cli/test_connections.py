@@ -63,6 +63,13 @@ def test_a_refused_and_a_closed_connection_say_why_and_exit_with_1(headgate, scr
     assert shut["problem"] == "secret://env/X is missing"
 
 
+def test_what_a_host_refuses_is_a_no_and_not_a_fault_of_the_server(headgate, scripted):
+    scripted.json("GET", f"{BELOW}/repositories", {"detail": "GitHub answered 401 to GET /user: bad token"}, status=502)
+    done = headgate("connections", "repos", "hub", *scripted.call)
+    assert (done.returncode, "server failed" in done.stderr) == (1, False)
+    assert "bad token" in done.stderr
+
+
 def test_an_unknown_connection_is_bad_input(headgate, scripted, connections):
     done = headgate("connections", "test", "hbu", *scripted.call)
     assert done.returncode == 2

@@ -85,9 +85,21 @@ def test_parse_of_an_unknown_provider_names_those_there_are(headgate):
     assert ", git, gitea, github, " in done.stderr
 
 
-def test_parse_of_a_file_that_is_not_there_is_a_sentence(headgate):
-    done = headgate("parse", "-P", "github", "nope.json")
-    assert (done.returncode, done.stderr) == (1, "headgate: nope.json: no such file or directory\n")
+def test_parse_of_a_file_that_is_not_there_says_so_and_reads_the_rest(headgate, tmp_path):
+    (tmp_path / "ping").write_text(PING)
+    done = headgate("parse", "-P", "github", "-H", "X-GitHub-Event: ping", "nope.json", "ping")
+    assert done.returncode == 2
+    missing, ping = map(json.loads, done.stdout.splitlines())
+    assert "nope.json cannot be read: No such file" in missing["unreadable"]
+    assert ping["events"]
+
+
+@pytest.mark.parametrize("headers", ['{"X-GitHub-Event": ["push"]}', "{", "junk"])
+def test_parse_takes_no_headers_that_are_none(headgate, tmp_path, headers):
+    (tmp_path / "headers").write_text(headers)
+    (tmp_path / "ping").write_text(PING)
+    done = headgate("parse", "-P", "github", "--headers", "headers", "ping")
+    assert (done.returncode, done.stdout) == (2, "")
 
 
 def test_the_hook_script_is_a_script_that_a_shell_accepts(headgate, tmp_path):

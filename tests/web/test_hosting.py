@@ -136,6 +136,8 @@ BELOW = "/api/v1/connections/host"
 async def test_a_credential_is_tested(server, host):
     report = await json_of(server.get(f"{BELOW}/test"))
     assert (report["user"], report["missing"]) == ("ada", ["admin:repo_hook"])
+    host.error = api.CredentialError("the environment variable HEADGATE_SECRET_X is not set")
+    assert "HEADGATE_SECRET_X is not set" in (await json_of(server.get(f"{BELOW}/test"), 502))["detail"]
     host.error = api.Refused("the token is no longer valid")
     assert "no longer valid" in (await json_of(server.get(f"{BELOW}/test"), 502))["detail"]
 

@@ -94,11 +94,12 @@ def with_senders(server, senders):
     server.parts.connections["acme"] = replace(server.parts.connections["acme"], senders=senders)
 
 
-async def test_a_delivery_from_elsewhere_is_403_before_its_body_is_read_and_leaves_nothing(server):
+async def test_a_delivery_from_elsewhere_is_403_before_its_body_is_read_and_leaves_a_line_in_the_log(server, capsys):
     with_senders(server, Senders(allow=["192.0.2.0/24"]))
     async with server.deliver(b"x" * 900_000, {"Content-Type": "application/json"}) as answer:
         assert answer.status == 403
     assert server.parts.received == []
+    assert "not taken from this address" in capsys.readouterr().out
     with_senders(server, Senders(allow=["127.0.0.0/8"]))
     async with server.deliver(push_body()) as answer:
         assert answer.status == 202

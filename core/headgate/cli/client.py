@@ -225,7 +225,8 @@ def _refusal(answer: http.client.HTTPResponse, place: str) -> Ending:
         case status.SERVICE_UNAVAILABLE | status.TOO_MANY_REQUESTS:
             seconds = answer.headers.get("Retry-After")
             return Ending(message, hint=f"try again in {seconds} s" if seconds else "try again in a moment")
-        case code if code >= status.INTERNAL_SERVER_ERROR:
+        # A 502 is what a Git host, a credential or a plugin answered the server, and no fault of it.
+        case code if code >= status.INTERNAL_SERVER_ERROR and code != status.BAD_GATEWAY:
             return Ending(f"the server failed: {message}", code=ExitCode.FAULT, hint="its log says more")
         case _:
             return Ending(message)

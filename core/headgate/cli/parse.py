@@ -77,13 +77,28 @@ def _headers(file: Path | None, given: Sequence[str]) -> Iterable[tuple[str, str
     if file is not None:
         text = file.read_text(encoding="utf-8")
         if text.lstrip().startswith("{"):
-            yield from ((str(name).lower(), str(value)) for name, value in json.loads(text).items())
+            yield from _of_object(text, file)
         else:
             lines += text.splitlines()
     for line in [*lines, *given]:
         name, sign, value = line.partition(":")
-        if sign and not name.strip().startswith(("POST ", "HTTP/")):
+        if name.strip().startswith(("POST ", "HTTP/")):
+            continue
+        if sign:
             yield name.strip().lower(), value.strip()
+        elif line.strip():
+            raise Ending(f"{line.strip()!r} is no header", code=ExitCode.INPUT, hint="write `Name: value`")
+
+
+def _of_object(text: str, file: Path) -> Iterable[tuple[str, str]]:
+    try:
+        found = json.loads(text)
+    except ValueError as error:
+        raise Ending(f"{file} is no JSON: {error}", code=ExitCode.INPUT) from None
+    for name, value in found.items():
+        if not isinstance(value, str):
+            raise Ending(f"the header {name} in {file} is no text", code=ExitCode.INPUT, hint='write {"Name": "value"}')
+        yield name.lower(), value
 
 
 def _read(kind: ProviderKind, name: str, headers: tuple[tuple[str, str], ...]) -> dict[str, Any]:
@@ -91,7 +106,10 @@ def _read(kind: ProviderKind, name: str, headers: tuple[tuple[str, str], ...]) -
 
     from headgate.api import Delivery, Parsed, Unreadable
 
-    body = sys.stdin.buffer.read() if name == "-" else Path(name).read_bytes()
+    try:
+        body = sys.stdin.buffer.read() if name == "-" else Path(name).read_bytes()
+    except OSError as error:
+        return {"unreadable": f"{name} cannot be read: {error.strerror}"}
     if not any(key == "content-type" for key, _ in headers):
         headers = (*headers, ("content-type", "application/json"))
     delivery = Delivery(

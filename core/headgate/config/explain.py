@@ -11,7 +11,7 @@ from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any, TypeAlias
 
-from headgate.api import Problem
+from headgate.api import BASE_URL_PATTERN, Problem
 from headgate.config.formats import Formats, shown
 from headgate.config.kinds import SINGULAR, KnownKinds, missing
 from headgate.config.nearest import listed, nearest, suggestion
@@ -23,6 +23,11 @@ Error: TypeAlias = Any
 
 KINDS = "x-headgate-kinds"
 """Annotates an object or an enum whose names are kinds: the group they are of."""
+
+_PATTERNS: Mapping[str, str] = {
+    BASE_URL_PATTERN: "https://host or https://host/path (http:// on this machine only), without user, query or fragment"
+}
+"""What the patterns that plugins share ask for, in words."""
 
 EXPECTED = "x-headgate-expected"
 """Annotates a pattern: what it asks for, in words."""
@@ -176,7 +181,7 @@ class Explaining:
         if error.validator in {"enum", "const"}:
             return _expected_values(value, _values(error))
         if error.validator == "pattern":
-            if expected := node.get(EXPECTED):
+            if expected := node.get(EXPECTED) or _PATTERNS.get(argument):
                 return f"expected {expected}, found {found(value)}", None
             return f"{found(value)} does not match the pattern `{argument}`", _first_sentence(node.get("description"))
         say = _BOUNDS.get(str(error.validator))

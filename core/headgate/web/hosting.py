@@ -13,6 +13,7 @@ from headgate.api import (
     Branch,
     ChangeState,
     ConnectionReport,
+    CredentialError,
     Hook,
     HookDelivery,
     HostedChange,
@@ -352,4 +353,8 @@ def _faults(hook: Hook, wanted: WantedHook, needed: tuple[str, ...]) -> tuple[st
 
 
 async def _asked(connection: Connection, method: str, work: Callable[[], Awaitable[T]]) -> T:
-    return await connection.guard.call(method, work, within=ANSWER_WITHIN)
+    """Raises what the provider raises. Why a credential cannot be used is said: who may ask this may know it."""
+    try:
+        return await connection.guard.call(method, work, within=ANSWER_WITHIN)
+    except CredentialError as error:
+        raise Refusal(502, f"The connection's credential cannot be used: {error}.") from error

@@ -101,6 +101,11 @@ class Webhooks:
         address = client_address(request, self._trusted_proxies)
         try:
             connection.senders.check_address(address)
+        except Refusal as refusal:
+            self._count(connection, None, "refused")
+            log.info("delivery refused", connection=name, remote=address, reason=refusal.detail)
+            raise
+        try:
             delivery = await self._delivery(request, name, call.path.get("hook", ""), address)
         except Refusal:
             self._count(connection, None, "refused")

@@ -14,7 +14,7 @@ from headgate import api
 from headgate_plugins.bitbucket.client import OAUTH
 from headgate_plugins.bitbucket.connection import Bitbucket, open_connection
 from headgate_plugins.bitbucket.names import normalise
-from headgate_plugins.bitbucket.webhooks import read
+from headgate_plugins.bitbucket.webhooks import read_offline
 
 HEADGATE_API = 1
 
@@ -57,7 +57,7 @@ def headgate_providers() -> Iterable[api.ProviderKind]:
         open=open_connection,
         provides=Bitbucket,
         normalise=normalise,
-        read=read,
+        read=read_offline,
         event_header="x-event-key",
         credential_types=("token", "user_password", "oauth"),
         oauth=OAUTH,

@@ -9,6 +9,8 @@ from collections.abc import Callable
 from functools import partial
 from typing import Any
 
+import msgspec
+
 from headgate import api
 from headgate_plugins.bitbucket import converters, shapes
 
@@ -39,6 +41,38 @@ QUIET = {
     "pullrequest:comment_reopened": "a comment that is open again still says the same",
 }
 """Events that are known, and say nothing a job could wait for."""
+
+
+TOLD_BY: dict[str, frozenset[str]] = {
+    "pullrequest:comment_created": frozenset({"pullrequest", "comment"}),
+    "repo:commit_comment_created": frozenset({"commit", "comment"}),
+    "repo:commit_status_updated": frozenset({"commit_status"}),
+    "repo:push": frozenset({"push"}),
+}
+"""The keys of events that their bodies tell; the first whose keys are all there."""
+
+CHANGES_BY_STATE = {
+    "OPEN": "pullrequest:updated",
+    "MERGED": "pullrequest:fulfilled",
+    "DECLINED": "pullrequest:rejected",
+}
+
+
+def read_offline(delivery: api.Delivery) -> api.Reading:
+    """As `read`; a body without its header is read as the event whose keys it has. Only for `headgate parse`.
+
+    A body does not tell whether an open pull request was just opened or changed: it is read as changed.
+    """
+    if any(name == "x-event-key" for name, _ in delivery.headers):
+        return read(delivery)
+    payload = api.read_plain_json(delivery.body)
+    keys = payload.keys() if isinstance(payload, dict) else frozenset[str]()
+    event = next((event for event, told_by in TOLD_BY.items() if told_by <= keys), None)
+    if event is None and isinstance(change := payload.get("pullrequest") if keys else None, dict):
+        event = CHANGES_BY_STATE.get(str(change.get("state")), "pullrequest:updated")
+    if event is None:
+        raise api.Unreadable("give the header X-Event-Key: the body does not tell which event it is")
+    return read(msgspec.structs.replace(delivery, headers=(*delivery.headers, ("x-event-key", event))))
 
 
 def read(delivery: api.Delivery) -> api.Reading:

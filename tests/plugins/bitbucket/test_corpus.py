@@ -57,6 +57,14 @@ def test_every_recorded_delivery_gives_events():
     assert count == 29
 
 
+def test_offline_a_body_without_its_header_is_read_as_the_same_type_of_event():
+    for row in rows(provider=PROVIDER, kind="webhook"):
+        known = read(row)
+        nameless = KIND.read(api.Delivery(id="d", connection="c", received_at=NOW, headers=(), body=body_of(row)))
+        types = [[api.event_type(event) for event in reading.events] for reading in (known, nameless)]
+        assert types[0] == types[1], row["file"]
+
+
 def test_heads_of_pull_requests_are_recorded_with_twelve_digits():
     """Why `ChangeSource.sha` may be short; should Bitbucket begin to write them out, nothing has to change."""
     events = [event for row in rows(provider=PROVIDER, kind="webhook") for event in read(row).events]
