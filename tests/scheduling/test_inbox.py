@@ -263,9 +263,7 @@ async def test_without_looking_at_tasks_the_order_would_be_lost(running, provide
         )
 
 
-async def test_what_is_read_already_and_what_is_not_keep_their_order(  # noqa: PLR0917 - fixtures
-    running, provider, database, world, monkeypatch
-):
+async def test_what_is_read_already_and_what_is_not_keep_their_order(running, provider, database, world, monkeypatch):
     """One kind is judged at once, the other by a task: of one repository they are admitted as they came."""
     route_apart = Inbox._route_apart
 
