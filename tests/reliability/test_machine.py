@@ -42,8 +42,9 @@ from headgate.plugins import load_plugins
 from headgate.plugins.guard import lone_guards
 from headgate.routing import ledger
 from headgate.routing.index import make_snapshot
-from headgate.scheduling.inbox import Inbox, OpenConnection
+from headgate.scheduling.inbox import Inbox
 from headgate.scheduling.polls import Poller
+from headgate.scheduling.readings import OpenConnection
 from headgate.storage import builds, deliveries, ids
 from headgate.storage.database import open_database
 from headgate.storage.deliveries import NewDelivery

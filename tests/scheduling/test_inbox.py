@@ -13,7 +13,8 @@ from flow_parts import WEB, A, B, make_job, push
 from headgate import api
 from headgate.plugins.circuits import FAULTS
 from headgate.scheduling import inbox as inbox_module
-from headgate.scheduling.inbox import Inbox, OpenConnection
+from headgate.scheduling.inbox import Inbox
+from headgate.scheduling.readings import OpenConnection
 from headgate.storage import builds, deliveries
 from headgate.storage.deliveries import NewDelivery
 from headgate.storage.ids import new_id

@@ -15,7 +15,8 @@ from headgate import api
 from headgate.api.capabilities import CaughtUp, Streamed
 from headgate.plugins.guard import lone_guards
 from headgate.scheduling import streams as streams_module
-from headgate.scheduling.inbox import Inbox, OpenConnection
+from headgate.scheduling.inbox import Inbox
+from headgate.scheduling.readings import OpenConnection
 from headgate.scheduling.streams import FIRST_PAUSE, LONGEST_PAUSE, Streams
 from headgate.storage import builds, deliveries, events, streams
 from headgate.storage.errors import Busy

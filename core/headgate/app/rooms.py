@@ -33,9 +33,10 @@ from headgate.notifications.outbox import Outbox
 from headgate.plugins import LoadedPlugins
 from headgate.plugins.guard import Guard, Guards
 from headgate.scheduling.addresses import Addresses
-from headgate.scheduling.inbox import Inbox, OpenConnection
+from headgate.scheduling.inbox import Inbox
 from headgate.scheduling.missed import Missed
 from headgate.scheduling.polls import Poller
+from headgate.scheduling.readings import OpenConnection
 from headgate.scheduling.recovery import Recovery
 from headgate.scheduling.streams import Streams
 from headgate.storage import builds, deliveries

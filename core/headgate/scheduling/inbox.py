@@ -10,18 +10,17 @@ import asyncio
 import time
 from collections import Counter, deque
 from collections.abc import Awaitable, Callable
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from datetime import datetime
 from typing import Literal, TypeAlias
 
 from headgate.api.deliveries import Delivery, Ignored, Parsed, Reading
 from headgate.api.errors import PluginError, Unreadable
-from headgate.api.events import Event, Ping, PollRequested, Push
+from headgate.api.events import PollRequested
 from headgate.api.host import Logger
-from headgate.api.providers import Provider
 from headgate.flow import Admitted, Flow
-from headgate.plugins.guard import CircuitOpen, Guard, lone_guard
-from headgate.routing.planning import Fact
+from headgate.plugins.guard import CircuitOpen
+from headgate.scheduling.readings import OpenConnection, announced, facts_of, parse
 from headgate.storage import deliveries
 from headgate.storage.database import Database
 from headgate.storage.deliveries import DeliveryRecord, NewDelivery, Settled
@@ -63,20 +62,6 @@ LATER = 0.2
 
 TRIES = 3
 """How often a provider may break on a delivery before it is the delivery's fault, if it gets on with others."""
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class OpenConnection:
-    """A connection as the doors need it: its open provider and how it normalises a repository's path.
-
-    `event_header`: the lower-case header that names a delivery's event, if it has one.
-    """
-
-    name: str
-    provider: Provider
-    normalise: Callable[[str], str]
-    guard: Guard = field(default_factory=lone_guard, compare=False)
-    event_header: str | None = None
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -264,7 +249,7 @@ class Inbox:
         if any(isinstance(event, PollRequested) for event in one.reading.events):
             return None
         try:
-            facts = _facts(one.reading, one, connection, self._default_branch)
+            facts = facts_of(one.reading, one.delivery, connection, self._default_branch, replay=one.replay)
         except (Unreadable, PluginError):
             return None
         return self._flow.admit_at_once(facts, settled=Settled(id=one.delivery.id, state="routed", at=self._now()))
@@ -299,8 +284,8 @@ class Inbox:
             return
         try:
             reading = one.reading or connection.guard.run("parse", parse, connection.provider, delivery)
-            facts = _facts(reading, one, connection, self._default_branch)
-            announced = _announced(reading, connection)
+            facts = facts_of(reading, one.delivery, connection, self._default_branch, replay=one.replay)
+            asked_for = announced(reading, connection)
         except Unreadable as error:
             await self._settle(delivery, "unreadable", str(error))
             return
@@ -313,7 +298,7 @@ class Inbox:
         if isinstance(reading, Ignored):
             await self._settle(delivery, "ignored", reading.reason)
             return
-        asked = [await self._poll(connection.name, key, delivery.id) for key in announced]
+        asked = [await self._poll(connection.name, key, delivery.id) for key in asked_for]
         settled = Settled(id=delivery.id, state="routed", reason="; ".join(asked), at=self._now())
         await self._flow.admit(facts, settled=settled)
         self._broke.pop(delivery.id, None)
@@ -343,59 +328,6 @@ class Inbox:
 
 def _failure(commit: asyncio.Future[tuple[Admitted, ...]]) -> BaseException | None:
     return asyncio.CancelledError() if commit.cancelled() else commit.exception()
-
-
-def parse(provider: Provider, delivery: Delivery) -> Reading:
-    """What it says, as the contract has it; to be called through the guard."""
-    reading = provider.parse(delivery)
-    if not isinstance(reading, (Parsed, Ignored)):
-        raise TypeError(f"it gave a {type(reading).__name__}, neither events nor a reason to ignore it")
-    return reading
-
-
-def _facts(
-    reading: Reading,
-    one: _Waiting,
-    connection: OpenConnection,
-    default_branch: Callable[[str, str], str | None],
-) -> list[Fact]:
-    """The events as facts; a ping or a request to poll is no fact about a repository."""
-    if not isinstance(reading, Parsed):
-        return []
-    facts = []
-    for event in reading.events:
-        if isinstance(event, (Ping, PollRequested)):
-            continue
-        key = _key(event, connection)
-        told = event.default_branch if isinstance(event, Push) else None
-        facts.append(
-            Fact(
-                event=event,
-                connection=connection.name,
-                key=key,
-                observer="stream" if one.delivery.streamed else "webhook",
-                delivery_id=one.delivery.id,
-                default_branch=told or default_branch(connection.name, key),
-                rejudge=one.replay,
-            )
-        )
-    return facts
-
-
-def _announced(reading: Reading, connection: OpenConnection) -> list[str]:
-    """The repositories of pushes that were announced without saying what moved."""
-    events = reading.events if isinstance(reading, Parsed) else ()
-    return [_key(event, connection) for event in events if isinstance(event, PollRequested)]
-
-
-def _key(event: Event, connection: OpenConnection) -> str:
-    repository = getattr(event, "repository", None)
-    if repository is None:
-        raise Unreadable("the event names no repository")
-    try:
-        return connection.guard.run("normalise", connection.normalise, repository.path, declared=ValueError)
-    except ValueError as error:
-        raise Unreadable(f"the event's repository is no path: {error}") from None
 
 
 def _of_record(record: DeliveryRecord) -> _Waiting:

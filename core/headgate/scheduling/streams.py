@@ -22,7 +22,7 @@ from headgate.api.deliveries import STREAM, Delivery, Ignored, Reading
 from headgate.api.errors import HeadgateError, PluginError, RateLimited, Unreadable
 from headgate.api.host import Logger
 from headgate.plugins.guard import ENDS_WITHIN, CircuitOpen
-from headgate.scheduling.inbox import OpenConnection, parse
+from headgate.scheduling.readings import OpenConnection, parse
 from headgate.storage import deliveries, streams
 from headgate.storage.connection import Writing
 from headgate.storage.database import Database
