@@ -19,7 +19,10 @@ from warm import WarmParent
 
 KILLS = 2_000 if LONG else 200
 CONTROL_KILLS = 10
-"""Enough for each control to see its promise broken many times over."""
+"""Mostly enough for a control to see its promise broken."""
+
+CONTROL_STORMS = 8
+"""Before a control gives up."""
 
 LIFE = 1.25
 """Seconds a server lives at most; it asks the repository first after one."""
@@ -44,7 +47,7 @@ def parent():
 async def test_kills_under_load_lose_nothing_and_build_nothing_twice(tmp_path, sides, parent):
     hub, receiver = sides
     headgate = prepared(tmp_path / "headgate", hub, receiver, parent=parent)
-    storm = await _storm(headgate, hub, kills=KILLS)
+    storm = await _storm(headgate, hub, kills=KILLS, seed=KILLS)
     try:
         await settled(headgate.folder)
         assert await headgate.stop() == 0
@@ -62,7 +65,7 @@ async def test_kills_under_load_lose_nothing_and_build_nothing_twice(tmp_path, s
 
 
 @pytest.mark.reliability
-@pytest.mark.timeout(300)
+@pytest.mark.timeout(600)
 @pytest.mark.parametrize(
     ("protection", "broken"),
     [
@@ -72,25 +75,35 @@ async def test_kills_under_load_lose_nothing_and_build_nothing_twice(tmp_path, s
         ("sees_double", {"built twice"}),
     ],
 )
-async def test_control_without_a_protection_its_promise_is_broken(tmp_path, sides, parent, protection, broken):
+async def test_control_without_a_protection_its_promise_is_broken(tmp_path, parent, protection, broken):
     program = (sys.executable, str(Path(__file__).parents[1] / "support" / f"{protection}.py"))
-    hub, receiver = sides
-    headgate = prepared(tmp_path / "headgate", hub, receiver, parent=parent, program=program)
-    storm = await _storm(headgate, hub, kills=CONTROL_KILLS)
-    try:
-        await headgate.stop()
-        await headgate.start()  # what was recorded without anybody knowing is found at a start
-        await settled(headgate.folder)
-        await headgate.stop()
-    finally:
-        headgate.close()
-    losses = storm.losses(receiver)
-    print(f"{protection}: { ({promise: len(which) for promise, which in losses.items()}) }")
-    assert broken <= set(losses)
+    found = set()
+    for number in range(CONTROL_STORMS):
+        if broken <= found:
+            break
+        found |= await _broken(tmp_path / str(number), parent, program, seed=number)
+    assert broken <= found
 
 
-async def _storm(headgate, hub, *, kills: int) -> Storm:
-    storm = Storm(headgate, hub, seed=kills)
+async def _broken(folder, parent, program, *, seed: int) -> set[str]:
+    """The promises that a storm over this program finds broken."""
+    async with FakeGitHub(folder / "hosted") as hub, Receiver() as receiver:
+        headgate = prepared(folder / "headgate", hub, receiver, parent=parent, program=program)
+        storm = await _storm(headgate, hub, kills=CONTROL_KILLS, seed=seed)
+        try:
+            await headgate.stop()
+            await headgate.start()  # what was recorded without anybody knowing is found at a start
+            await settled(headgate.folder)
+            await headgate.stop()
+        finally:
+            headgate.close()
+        losses = storm.losses(receiver)
+    print(f"{program[-1]}: { ({promise: len(which) for promise, which in losses.items()}) }")
+    return set(losses)
+
+
+async def _storm(headgate, hub, *, kills: int, seed: int) -> Storm:
+    storm = Storm(headgate, hub, seed=seed)
     try:
         await headgate.start()
         await storm.begin()

@@ -27,6 +27,7 @@ from hypothesis.stateful import (
     RuleBasedStateMachine,
     initialize,
     invariant,
+    precondition,
     rule,
     run_state_machine_as_test,
 )
@@ -58,7 +59,7 @@ RETRIES = {"single": 0, "many": 1}
 REFS = ("refs/heads/main", "refs/heads/topic")
 SHAS = tuple(letter * 40 for letter in "abc")
 STEPS = 80 if LONG else 50
-EXAMPLES = 3_000 if LONG else 60
+EXAMPLES = 3_000 if LONG else 100
 
 
 class Told:
@@ -240,7 +241,7 @@ class Machine(RuleBasedStateMachine):
     @staticmethod
     def picked(choices, pick):
         """One of them; the newest are as likely as all others together."""
-        return choices[-1 - (pick // 2) % len(choices) if pick % 2 else -1] if choices else None
+        return choices[-1 - (pick // 2) % len(choices) if pick % 2 else -1]
 
     def rows(self, query):
         with contextlib.closing(sqlite3.connect(f"file:{self.life.file}?mode=ro", uri=True)) as connection:
@@ -257,13 +258,16 @@ class Machine(RuleBasedStateMachine):
             self.ids.stop()
             shutil.rmtree(self.folder)
 
-    @initialize()
-    def the_repository_was_looked_at_before(self):
-        """Else what a first poll finds is taken for what was always there."""
+    @initialize(waiting=st.booleans())
+    def the_repository_was_looked_at_before(self, waiting):
+        """Else what a first poll finds is taken for what was always there. Half of the time builds wait already."""
         self.remote.heads["refs/heads/old"] = SHAS[0]
         self.poll()
+        if waiting:
+            self.push(REFS[0], SHAS[0])
+            self.poll()
 
-    # What happens outside.
+    # What happens outside. A step with nothing to do is no step: without the preconditions most would be such.
 
     @rule(ref=st.sampled_from(REFS), after=st.sampled_from([*SHAS, None]))
     def push(self, ref, after):
@@ -272,8 +276,16 @@ class Machine(RuleBasedStateMachine):
             self.remote.heads[ref] = after
             self.pushes[ref].append((before, after))
 
+    @rule(ref=st.sampled_from(REFS), after=st.sampled_from(SHAS))
+    def push_as_usual(self, ref, after):
+        """With its webhook at once."""
+        self.push(ref, after)
+        self.deliver(ref)
+        self.route()
+
     # Doors.
 
+    @precondition(lambda self: any(self.told[ref] < len(moves) for ref, moves in self.pushes.items()))
     @rule(ref=st.sampled_from(REFS))
     def deliver(self, ref):
         """The next webhook of a ref arrives and is acknowledged; nothing is routed yet."""
@@ -292,18 +304,20 @@ class Machine(RuleBasedStateMachine):
         )
         return NewDelivery(delivery=delivery, key=f"{ref} {number}", event="push")
 
+    @precondition(lambda self: self.promised)
     @rule(pick=st.integers(0, 999))
     def deliver_duplicate(self, pick):
-        if first := self.picked(list(self.promised.values()), pick):
-            again = replace(first, delivery=replace(first.delivery, id=new_id("d", self.now())))
-            assert self.run(self.life.record(again)).duplicate_of == first.delivery.id
+        first = self.picked(list(self.promised.values()), pick)
+        again = replace(first, delivery=replace(first.delivery, id=new_id("d", self.now())))
+        assert self.run(self.life.record(again)).duplicate_of == first.delivery.id
 
+    @precondition(lambda self: self.promised)
     @rule(pick=st.integers(0, 999))
     def hand_on_again(self, pick):
         """As when a backlog is read while its deliveries are on their way."""
-        if one := self.picked(list(self.promised.values()), pick):
-            self.life.inbox.received(one, None)
+        self.life.inbox.received(self.picked(list(self.promised.values()), pick), None)
 
+    @precondition(lambda self: self.promised)
     @rule()
     def route(self):
         self.run(self.life.route(lambda: not self.rows("SELECT 1 FROM deliveries WHERE state = 'recorded'")))
@@ -312,6 +326,7 @@ class Machine(RuleBasedStateMachine):
     def poll(self):
         self.run(self.life.poller.ask("acme", "acme/web"))
 
+    @precondition(lambda self: any(self.told.values()))
     @rule(ref=st.sampled_from(REFS))
     def replay(self, ref):
         """Somebody has the last delivery of a ref routed again: nobody builds anything twice because of it."""
@@ -324,24 +339,34 @@ class Machine(RuleBasedStateMachine):
 
     # Workers.
 
-    @rule(limit=st.integers(1, 3), begins=st.booleans())
-    def claim(self, limit, begins):
-        for one in self.run(self.life.queue.claim(worker="w", lease=LEASE, limit=limit)):
-            assert one.claimed.fence == self.fences.get(one.claimed.build.id, 0) + 1
-            self.claims.append(one.claimed)
-            if begins:
-                self.begin_one(one.claimed)
+    @precondition(lambda self: self.fences)
+    @rule(limit=st.integers(1, 3))
+    def claim(self, limit):
+        self.claimed(limit)
+
+    @precondition(lambda self: self.fences)
+    @rule(limit=st.integers(1, 3))
+    def claim_and_begin(self, limit):
+        for claimed in self.claimed(limit):
+            self.begin_one(claimed)
+
+    def claimed(self, limit):
+        claims = [one.claimed for one in self.run(self.life.queue.claim(worker="w", lease=LEASE, limit=limit))]
+        for claimed in claims:
+            assert claimed.fence == self.fences.get(claimed.build.id, 0) + 1
+        self.claims += claims
+        return claims
 
     def holds(self, claimed):
         """Whether, as we know it, a write with this claim counts."""
         (row,) = self.rows(f"SELECT fence, state FROM builds WHERE id = '{claimed.build.id}'")
         return row["state"] == "running" and row["fence"] == claimed.fence
 
+    @precondition(lambda self: self.claims)
     @rule(pick=st.integers(0, 999))
     def begin(self, pick):
         """Also with claims that were lost long ago."""
-        if claimed := self.picked(self.claims, pick):
-            self.begin_one(claimed)
+        self.begin_one(self.picked(self.claims, pick))
 
     def begin_one(self, claimed):
         ours = self.holds(claimed)
@@ -349,22 +374,23 @@ class Machine(RuleBasedStateMachine):
         if ours:
             self.begun.setdefault(claimed.build.id, set()).add(claimed.fence)
 
+    @precondition(lambda self: self.claims)
     @rule(pick=st.integers(0, 999), outcome=st.sampled_from([Outcome.SUCCEEDED, Outcome.FAILED]))
     def finish(self, pick, outcome):
         """Also with claims that were lost long ago."""
-        if not (claimed := self.picked(self.claims, pick)):
-            return
+        claimed = self.picked(self.claims, pick)
         ours = self.holds(claimed)
         build = self.run(self.life.queue.finish(claimed, outcome=outcome, reason="", steps=(), isolation=None))
         assert (build is not None) == ours
 
+    @precondition(lambda self: self.claims)
     @rule(pick=st.integers(0, 999))
     def renew(self, pick):
-        if not (claimed := self.picked(self.claims, pick)):
-            return
+        claimed = self.picked(self.claims, pick)
         ours = self.holds(claimed)
         assert (self.run(self.life.queue.renew(claimed, LEASE)) != "fenced") == ours
 
+    @precondition(lambda self: self.claims)
     @rule()
     def stall(self):
         """Nobody renews, and somebody notices."""
@@ -372,10 +398,11 @@ class Machine(RuleBasedStateMachine):
         for claimed in self.run(self.life.queue.abandoned()):
             assert self.run(self.life.queue.release(claimed, reason="gone")) is not None
 
+    @precondition(lambda self: self.fences)
     @rule(pick=st.integers(0, 999))
     def cancel(self, pick):
-        if row := self.picked(self.rows("SELECT id FROM builds ORDER BY job, number"), pick):
-            self.run(self.life.queue.cancel(row["id"], reason="no"))
+        row = self.picked(self.rows("SELECT id FROM builds ORDER BY job, number"), pick)
+        self.run(self.life.queue.cancel(row["id"], reason="no"))
 
     @rule()
     def crash(self):
@@ -507,11 +534,11 @@ BROKEN = {
 
 
 @pytest.mark.reliability
-@pytest.mark.timeout(400)
+@pytest.mark.timeout(900)
 @pytest.mark.parametrize("what", BROKEN)
 def test_control_the_machine_finds_what_is_broken(what):
     place, name, broken = BROKEN[what]
-    find = settings(BOUNDED, max_examples=300, phases=[Phase.generate], derandomize=True, report_multiple_bugs=False)
+    find = settings(BOUNDED, max_examples=2_000, phases=[Phase.generate], derandomize=True, report_multiple_bugs=False)
     with patch.object(place, name, broken), pytest.raises(Exception) as found:
         run_state_machine_as_test(Machine, settings=find)
     print(f"{what}: {found.value!r}")
