@@ -39,3 +39,12 @@ def test_what_is_no_full_commit_id(text):
 def test_values_are_frozen():
     with pytest.raises(AttributeError):
         sample_events()[0].ref = "refs/heads/other"
+
+
+def test_a_change_request_says_where_its_head_is():
+    """Else a build would take the default branch for it."""
+    (change,) = (event for event in sample_events() if isinstance(event, api.ChangeRequest))
+    nowhere = msgspec.structs.replace(change.source, sha=None)
+    assert msgspec.structs.replace(change, source=nowhere, head_ref="refs/pull/7/head").source.sha is None
+    with pytest.raises(ValueError, match="neither the commit of its head nor a ref"):
+        msgspec.structs.replace(change, source=nowhere, head_ref=None)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import shutil
+import subprocess
 
 import pytest
 from build_desk import Desk
@@ -105,6 +106,19 @@ async def test_a_build_of_an_abbreviated_commit_finds_the_whole_one(desk, hosted
         build = await desk.until(build_id)
     assert (build.outcome, build.sha) == (api.Outcome.SUCCEEDED, sha)
     assert desk.said(build_id) == ["hi", sha]
+
+
+async def test_a_build_of_a_change_without_a_commit_takes_what_its_ref_leads_to(desk, hosted):
+    """Gogs names none. It is never the default branch."""
+    _, bare, sha = hosted
+    proposed = commit_to(bare, {"README": "proposed\n"}, "Second", branch="feature", parents=[sha])
+    head = "refs/pull/7/head"
+    subprocess.run(["git", f"--git-dir={bare}", "update-ref", head, proposed], check=True)
+    build_id = await desk.plan('cat README; echo "$GIT_COMMIT"', checkout=api.Checkout(), sha=None, ref=head)
+    async with desk.at_work():
+        build = await desk.until(build_id)
+    assert (build.outcome, build.ref, build.sha) == (api.Outcome.SUCCEEDED, head, proposed)
+    assert desk.said(build_id) == ["proposed", proposed]
 
 
 async def test_an_abbreviated_commit_that_is_not_there_errs_with_the_reason(desk, hosted):

@@ -220,20 +220,29 @@ async def test_a_push_whose_parameters_have_no_default_is_refused_with_the_reaso
     assert "TARGET" in admitted.decisions[0].reason
 
 
-async def test_an_opened_and_updated_change_request_builds_each_head_once(flow_of, database):
-    def change(action, sha):
-        return api.ChangeRequest(
-            repository=WEB,
-            number=7,
-            action=action,
-            title="t",
-            source=api.ChangeSource(repository=WEB, branch="feature", sha=sha),
-            target=api.ChangeTarget(branch="main"),
-            author="ada",
-            head_ref="refs/pull/7/head",
-        )
+def change(action, sha):
+    return api.ChangeRequest(
+        repository=WEB,
+        number=7,
+        action=action,
+        title="t",
+        source=api.ChangeSource(repository=WEB, branch="feature", sha=sha),
+        target=api.ChangeTarget(branch="main"),
+        author="ada",
+        head_ref="refs/pull/7/head",
+    )
 
+
+async def test_an_opened_and_updated_change_request_builds_each_head_once(flow_of, database):
     flow = flow_of(make_job("web", {"change_request": {}}))
     for action, sha in [("opened", A), ("opened", A), ("updated", B), ("updated", B), ("closed", B), ("reopened", B)]:
         await flow.admit([fact(change(action, sha))])
     assert [(build.change, build.sha) for build in await all_builds(database)] == [(7, B), (7, B), (7, A)]
+
+
+async def test_a_change_request_whose_host_names_no_commit_builds_what_its_ref_leads_to(flow_of, database):
+    flow = flow_of(make_job("web", {"change_request": {}}))
+    for action in ("opened", "updated", "closed"):
+        await flow.admit([fact(change(action, None))])
+    builds = await all_builds(database)
+    assert [(build.change, build.ref, build.sha) for build in builds] == [(7, "refs/pull/7/head", None)] * 2

@@ -88,12 +88,13 @@ class Tag(msgspec.Struct, frozen=True, kw_only=True, tag="tag"):
 class ChangeSource(msgspec.Struct, frozen=True, kw_only=True):
     """Where a change request comes from. `repository` is `None` when the fork was deleted.
 
-    `sha` is abbreviated where the host says no more (Bitbucket Cloud: 12 digits); a build finds the full one.
+    `sha` is abbreviated where the host says no more (Bitbucket Cloud: 12 digits), and a build finds the full one. It
+    is `None` where the host names no commit (Gogs): a build takes what `head_ref` leads to when it begins.
     """
 
     repository: Repository | None
     branch: str
-    sha: str
+    sha: str | None
 
 
 class ChangeTarget(msgspec.Struct, frozen=True, kw_only=True):
@@ -139,6 +140,11 @@ class ChangeRequest(msgspec.Struct, frozen=True, kw_only=True, tag="change_reque
     draft: bool = False
     labels: tuple[str, ...] = ()
     head_ref: str | None = None
+
+    def __post_init__(self) -> None:
+        """`ValueError` where nobody could find the head: a build would take the default branch for it."""
+        if self.source.sha is None and self.head_ref is None:
+            raise ValueError(f"change request {self.number} names neither the commit of its head nor a ref to it")
 
 
 class Comment(msgspec.Struct, frozen=True, kw_only=True, tag="comment"):

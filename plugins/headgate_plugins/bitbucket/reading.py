@@ -136,7 +136,7 @@ class Reading:
             self._repository(repository), reviews=True
         )
         where = told.source.repository.path if told.source.repository else repository
-        head = await self._whole(where, told.source.sha)
+        head = await self._whole(where, told.source.sha) if told.source.sha else None
         target = await self._whole(repository, told.target.sha) if told.target.sha else None
         return msgspec.structs.replace(
             told,

@@ -153,7 +153,7 @@ class Writing(Reading):
         )
         if now.state != "open":
             raise api.Conflict(f"pull request {number} is {now.state}")
-        if not sha.startswith(now.source.sha):
+        if not now.source.sha or not sha.startswith(now.source.sha):
             raise api.Conflict(f"the head of pull request {number} is {now.source.sha}, not {sha}")
         body = {"type": "pullrequest_merge_parameters", "merge_strategy": STRATEGIES[method]}
         merged = await self._client.post(f"{path}/merge", body, type=answers.PullRequest)

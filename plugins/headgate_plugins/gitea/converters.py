@@ -144,13 +144,7 @@ def pull_request(payload: shapes.PullRequestPayload) -> api.Reading:
     if action is None:
         why = "changes nothing a job looks at" if payload.action in QUIET_ACTIONS else "is not known"
         return api.Ignored(reason=f"the action `{payload.action[:80]}` of a pull request {why}")
-    change = _change(payload, action)
-    return _parsed(change) if change is not None else _WITHOUT_COMMIT
-
-
-_WITHOUT_COMMIT = api.Ignored(
-    reason="the pull request names no commit, as Gogs never does; what is pushed to its branch arrives as `push`"
-)
+    return _parsed(_change(payload, action))
 
 
 def _edited(payload: shapes.PullRequestPayload) -> api.ChangeAction:
@@ -181,8 +175,6 @@ def review(payload: shapes.PullRequestPayload, verdict: str = "") -> api.Reading
     word = (said.type or "").rpartition("_")[2] or verdict
     action = VERDICTS.get(word)
     change = _change(payload, action or "edited")
-    if change is None:
-        return _WITHOUT_COMMIT
     events: list[api.Event] = [change] if action is not None else []
     if said.content:
         events.append(
@@ -329,23 +321,22 @@ def action_run(payload: shapes.ActionRunPayload) -> api.Reading:
     )
 
 
-def _change(payload: shapes.PullRequestPayload, action: api.ChangeAction) -> api.ChangeRequest | None:
-    """`None` when it names no head commit."""
+def _change(payload: shapes.PullRequestPayload, action: api.ChangeAction) -> api.ChangeRequest:
     change = payload.pull_request
     number = change.number if change.number is not None else payload.number
     if number is None:
         raise ValueError("the pull request has no number")
-    if change.head is None or change.base is None or not change.head.sha:
-        return None
+    head = _side(change.head, change.head_branch, change.head_repo)
+    base = _side(change.base, change.base_branch, change.base_repo)
     repository = _repository(payload.repository)
-    source, from_fork = _source(change.head, change.base, repository)
+    source, from_fork = _source(head, base, repository)
     return api.ChangeRequest(
         repository=repository,
         number=number,
         action=action,
         title=change.title,
-        source=api.ChangeSource(repository=source, branch=change.head.ref, sha=api.full_sha(change.head.sha)),
-        target=api.ChangeTarget(branch=change.base.ref, sha=api.full_sha_or_none(change.base.sha)),
+        source=api.ChangeSource(repository=source, branch=head.ref, sha=api.full_sha_or_none(head.sha)),
+        target=api.ChangeTarget(branch=base.ref, sha=api.full_sha_or_none(base.sha)),
         author=_actor(change.user) or "ghost",
         actor=_actor(payload.sender),
         url=change.html_url or None,
@@ -354,6 +345,15 @@ def _change(payload: shapes.PullRequestPayload, action: api.ChangeAction) -> api
         labels=tuple(label.name for label in change.labels or ()),
         head_ref=f"refs/pull/{number}/head",
     )
+
+
+def _side(side: shapes.Side | None, branch: str | None, repo: shapes.Repo | None) -> shapes.Side:
+    """As Gitea and Forgejo tell it, or as Gogs does, which names no commit."""
+    if side is not None:
+        return side
+    if not branch:
+        raise ValueError("the pull request names no branch")
+    return shapes.Side(ref=branch, repo=repo)
 
 
 def _source(head: shapes.Side, base: shapes.Side, repository: api.Repository) -> tuple[api.Repository | None, bool]:

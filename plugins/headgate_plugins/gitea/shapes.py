@@ -85,12 +85,16 @@ class Side(msgspec.Struct):
 
 
 class PullRequest(msgspec.Struct):
-    """A pull request. Gogs names branches and repositories, and no commit: `head` and `base` are missing there."""
+    """A pull request. Gogs has no `head` and `base`: it names branches and repositories, and no commit."""
 
     title: str
     number: int | None = None
     head: Side | None = None
     base: Side | None = None
+    head_branch: str | None = None
+    head_repo: Repo | None = None
+    base_branch: str | None = None
+    base_repo: Repo | None = None
     user: User | None = None
     html_url: str | None = None
     draft: bool | None = None

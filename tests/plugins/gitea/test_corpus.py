@@ -37,11 +37,6 @@ DIFFERENCES = {
     ("drone-go-scm/gitea/webhooks/tag_delete.json", "an event"): PUSHED,
     ("jenkins-x-go-scm/gitea/webhooks/tag_create.json", "an event"): PUSHED,
     ("jenkins-x-go-scm/gitea/webhooks/tag_delete.json", "an event"): PUSHED,
-    **{
-        (f"{source}-go-scm/gogs/webhooks/pull_request_{action}.json", "an event"): "Gogs names no commit of a change"
-        for source in ("drone", "jenkins-x")
-        for action in ("opened", "edited", "synchronized", "closed")
-    },
     ("PullRequestHook", "action"): "`edited` changed the text, `updated` the code",
     ("ReviewHook", "action"): "what was submitted is a verdict",
     ("ReleaseHook", "action"): OLDER,

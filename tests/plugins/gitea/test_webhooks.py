@@ -284,13 +284,22 @@ def test_a_number_may_stand_outside():
         read("pull_request", outside | {"number": None})
 
 
-def test_gogs_names_no_commit_of_a_pull_request():
+def test_gogs_names_no_commit_of_a_pull_request_but_the_ref_it_is_at():
     payload = pull()
     request = payload["pull_request"]
     del request["head"], request["base"]
     request |= {"head_branch": "thing", "head_repo": FORK, "base_branch": "main", "base_repo": REPO}
-    assert "names no commit" in read("pull_request", payload, flavour="gogs").reason
-    assert "names no commit" in read("pull_request", pull(head={"sha": ""})).reason
+    event = event_of("pull_request", payload, flavour="gogs")
+    assert event.source == api.ChangeSource(repository=THERE, branch="thing", sha=None)
+    assert event.target == api.ChangeTarget(branch="main", sha=None)
+    assert event.from_fork
+    assert event.head_ref == "refs/pull/7/head"
+    same = event_of("pull_request", payload | {"pull_request": request | {"head_repo": REPO}}, flavour="gogs")
+    assert not same.from_fork
+    del request["head_branch"]
+    with pytest.raises(api.Unreadable, match="names no branch"):
+        read("pull_request", payload, flavour="gogs")
+    assert event_of("pull_request", pull(head={"sha": ""})).source.sha is None
 
 
 # -- reviews and comments

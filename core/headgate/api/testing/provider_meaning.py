@@ -84,7 +84,7 @@ class MeaningContract(ProviderSample):
             assert self.kind.normalise(repository.path) == self.kind.normalise(self.repository)
             if isinstance(event, api.REF_EVENTS):
                 told[event.ref] = event.after
-            elif isinstance(event, api.ChangeRequest) and event.head_ref:
+            elif isinstance(event, api.ChangeRequest) and event.head_ref and event.source.sha:
                 told[event.head_ref] = event.source.sha
         assert told == dict(self.polled)
 
