@@ -12,6 +12,7 @@ from flow_parts import WEB, A, B, make_job, push
 
 from headgate import api
 from headgate.plugins.circuits import FAULTS
+from headgate.scheduling import crowds
 from headgate.scheduling import inbox as inbox_module
 from headgate.scheduling.inbox import Inbox
 from headgate.scheduling.readings import OpenConnection
@@ -76,15 +77,15 @@ def running(database, world, connections, log):
     return start
 
 
-def new_delivery(body):
+def new_delivery(body, connection="acme"):
     now = datetime.now(UTC)
     return NewDelivery(
-        delivery=api.Delivery(id=new_id("d", now), connection="acme", received_at=now, headers=(), body=body)
+        delivery=api.Delivery(id=new_id("d", now), connection=connection, received_at=now, headers=(), body=body)
     )
 
 
-async def record(database, body):
-    new = new_delivery(body)
+async def record(database, body, connection="acme"):
+    new = new_delivery(body, connection)
     await database.writer.add(deliveries.record, new)
     return new
 
@@ -232,6 +233,49 @@ async def test_bodies_in_memory_are_bounded_also_while_they_are_routed(  # noqa:
             assert (await settled(database, one.delivery.id)).state == "routed"
         assert inbox._bytes == 0
     assert await count(database) == 20
+
+
+@pytest.mark.parametrize(("most", "size", "routed"), [(3, 10**9, True), (10**9, 3_000, True), (10**9, 10**9, False)])
+async def test_who_waits_for_a_host_that_hangs_holds_up_nobody_else(  # noqa: PLR0917 - fixtures
+    running, provider, connections, database, world, monkeypatch, most, size, routed
+):
+    """And without bounds (the control) they take every place there is, also that of other connections."""
+    monkeypatch.setattr(crowds, "MOST", most)
+    monkeypatch.setattr(crowds, "MOST_BYTES", size)
+    monkeypatch.setattr(crowds, "STUCK", 0.05)
+    monkeypatch.setattr(inbox_module, "UNSETTLED", inbox_module.ROUND + 4)
+    connections["well"] = OpenConnection(name="well", provider=provider, normalise=str.lower)
+    world.use(make_job("web"))
+    admit, gate, order = world.flow.admit, asyncio.Event(), []
+
+    async def held_up(facts, *, settled):
+        if facts[0].connection == "acme":
+            await gate.wait()
+            order.append(settled.id)
+        return await admit(facts, settled=settled)
+
+    monkeypatch.setattr(world.flow, "admit", held_up)
+    async with running() as inbox:
+        sent = []
+        for number in range(40):
+            body = f"{number:01000}".encode()
+            provider.readings[body] = api.Parsed(events=(push(None, f"{number + 1:040x}", ref=f"refs/heads/{number}"),))
+            sent.append(await record(database, body))
+            inbox.received(sent[-1], None)
+        other = await record(database, body, "well")
+        inbox.received(other, None)
+        if routed:
+            assert (await settled(database, other.delivery.id)).state == "routed"
+        else:
+            with pytest.raises(TimeoutError):
+                await settled(database, other.delivery.id, within=1)
+        assert not order
+        gate.set()
+        for new in sent:
+            assert (await settled(database, new.delivery.id)).state == "routed"
+        assert order == [new.delivery.id for new in sent]
+        assert inbox._bytes == 0
+    assert await count(database) == 40
 
 
 @pytest.mark.parametrize(("patience", "routed"), [(0.05, True), (3600.0, False)])

@@ -13,6 +13,7 @@ import hmac
 import os
 import shutil
 import time
+from collections import defaultdict
 from collections.abc import Sequence
 from datetime import timedelta
 from pathlib import Path
@@ -53,10 +54,11 @@ class _Round:
 class Mirrors:
     """All mirrors below `root`. For one event loop; one process at a time may use a `root`.
 
-    `concurrency`: fetches at once, over all repositories.
+    `concurrency`: fetches at once, over all repositories; `per_host`: from one host, which may not answer, so that it
+    never holds up all others.
     """
 
-    def __init__(self, git: Git, root: Path, *, concurrency: int = 4) -> None:
+    def __init__(self, git: Git, root: Path, *, concurrency: int = 6, per_host: int = 3) -> None:
         """Makes `root` (mode 0700) when missing; starts nothing."""
         self.git = git
         self._root = root
@@ -66,6 +68,7 @@ class Mirrors:
         self._waiting: dict[Path, _Round] = {}
         self._tidied: set[Path] = set()
         self._slots = asyncio.Semaphore(concurrency)
+        self._slots_of_host: defaultdict[str, asyncio.Semaphore] = defaultdict(lambda: asyncio.Semaphore(per_host))
 
     async def fetch(
         self,
@@ -205,7 +208,7 @@ class Mirrors:
         try:
             while (before := self._running.get(path)) is not None and before.task is not None:
                 await asyncio.wait([before.task])
-            async with self._slots:
+            async with self._slots_of_host[location.host], self._slots:
                 self._running[path] = self._waiting.pop(path)
                 await self._fetch(this, mirror, source, location)
         finally:

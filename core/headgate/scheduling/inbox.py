@@ -7,6 +7,7 @@ has a moment, some at a time, and while requests keep it busy only so many that 
 from __future__ import annotations
 
 import asyncio
+import contextlib
 import time
 from collections import Counter, deque
 from collections.abc import Awaitable, Callable
@@ -20,6 +21,7 @@ from headgate.api.events import PollRequested
 from headgate.api.host import Logger
 from headgate.flow import Admitted, Flow
 from headgate.plugins.guard import CircuitOpen
+from headgate.scheduling.crowds import Crowds
 from headgate.scheduling.readings import OpenConnection, announced, facts_of, parse
 from headgate.storage import deliveries
 from headgate.storage.database import Database
@@ -59,6 +61,8 @@ RETRY_SECONDS = 5.0
 
 LATER = 0.2
 """Seconds after which a provider's pause is certainly over."""
+
+CROWDED = "as many of this connection as may wait for its git host or its provider do so already"
 
 TRIES = 3
 """How often a provider may break on a delivery before it is the delivery's fault, if it gets on with others."""
@@ -111,6 +115,7 @@ class Inbox:
         self._looked = (0.0, 0.0)
         self._apart: Counter[_Place] = Counter()
         """What the deliveries in tasks speak of."""
+        self._crowds = Crowds()
         self._unsettled = 0
         self._settled = asyncio.Event()
 
@@ -155,7 +160,11 @@ class Inbox:
                         await self._catch_up()
                     await self._give_way()
                     for _ in range(min(ROUND, len(self._waiting))):
-                        self._start(self._waiting.popleft(), tasks)
+                        one = self._waiting.popleft()
+                        if await self._has_room(one.delivery.connection):
+                            self._start(one, tasks)
+                        else:  # it stays in the database
+                            self._forget(one)
 
     async def _give_way(self) -> None:
         """Return when requests leave time for a round, or took it all for too long; and there is room for one."""
@@ -167,6 +176,19 @@ class Inbox:
             if now - self._came > QUIET or self._is_at_ease() or now > give_up:
                 return
             await asyncio.sleep(PAUSE)
+
+    async def _has_room(self, connection: str) -> bool:
+        """`False` when too much of a connection waits for somebody outside, who must not hold up the others."""
+        if connection in self._crowds:
+            return False
+        while seconds := self._crowds.patience(connection):
+            with contextlib.suppress(TimeoutError):
+                async with asyncio.timeout(seconds):
+                    await self._until_settled(lambda: not self._crowds.patience(connection))
+        if connection in self._crowds:
+            self._log.warning("deliveries wait in the database", connection=connection, reason=CROWDED)
+            return False
+        return True
 
     async def _until_settled(self, enough: Callable[[], bool]) -> None:
         while not enough():
@@ -183,9 +205,10 @@ class Inbox:
         start, self._left = self._left or "", None
         now = asyncio.get_running_loop().time()
         self._shut = {name: until for name, until in self._shut.items() if until > now}
+        without = (*self._shut, *self._crowds.reopen())
         room = BYTES_IN_MEMORY - self._bytes
         async with self._database.reading() as connection:
-            found = await deliveries.pending(connection, limit=PAGE, size=room, start=start, without=tuple(self._shut))
+            found = await deliveries.pending(connection, limit=PAGE, size=room, start=start, without=without)
         newcomers = list(self._waiting)  # while we looked: what was found came first
         self._waiting.clear()
         for one in newcomers:
@@ -226,6 +249,7 @@ class Inbox:
             return
         if commit is None:
             self._apart.update(places)
+            self._crowds.enter(one.delivery)
             tasks.create_task(self._route_apart(one, places))
         else:
             commit.add_done_callback(lambda commit: self._end(one, _failure(commit)))
@@ -262,7 +286,10 @@ class Inbox:
             failure = error
         finally:
             self._apart -= Counter(places)  # in place, and without those that nobody waits for any more
+            self._crowds.leave(one.delivery)
             self._end(one, failure)
+            if self._crowds.thinned(one.delivery.connection):
+                self.look_again()
 
     def _end(self, one: _Waiting, error: BaseException | None) -> None:
         self._forget(one)

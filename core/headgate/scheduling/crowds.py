@@ -1,0 +1,68 @@
+"""How much of each connection waits in tasks, and of which connections that is too much; not what they wait for.
+
+A git host that does not answer holds up every delivery of its connection that needs it, for a minute or more. They may
+not fill the places that other connections' deliveries need, so beyond a share the rest stays in the database.
+"""
+
+from __future__ import annotations
+
+import time
+from collections import Counter, defaultdict
+
+from headgate.api.deliveries import Delivery
+
+MOST = 128
+"""Deliveries of one connection that may wait in tasks."""
+
+MOST_BYTES = 16_777_216
+"""Bytes of their bodies, likewise; one delivery that is larger waits alone."""
+
+STUCK = 1.0
+"""Seconds after which a delivery in a task waits for somebody outside; before, it just has not had its turn."""
+
+
+class Crowds:
+    """What waits in tasks, by connection. Of a crowded one nothing begins until half of its share is free again."""
+
+    def __init__(self) -> None:
+        """Nothing waits."""
+        self._since: defaultdict[str, dict[str, float]] = defaultdict(dict)  # connection → delivery → when it began
+        self._bytes: Counter[str] = Counter()
+        self._crowded: set[str] = set()
+
+    def __contains__(self, connection: str) -> bool:
+        """Whether it is crowded: its deliveries are left where they are, lest a later one overtakes an earlier."""
+        return connection in self._crowded
+
+    def enter(self, delivery: Delivery) -> None:
+        """It waits in a task from now on."""
+        self._since[delivery.connection][delivery.id] = time.monotonic()
+        self._bytes[delivery.connection] += len(delivery.body)
+
+    def leave(self, delivery: Delivery) -> None:
+        """It waits no more."""
+        del self._since[delivery.connection][delivery.id]
+        self._bytes[delivery.connection] -= len(delivery.body)
+
+    def patience(self, connection: str) -> float:
+        """Seconds for which it pays to wait for room, 0 when there is some. With none left, it is crowded from now on."""
+        if not self._fills(connection, 1) or connection in self._crowded:
+            return 0.0
+        oldest = next(iter(self._since[connection].values()))
+        left = oldest + STUCK - time.monotonic()
+        if left <= 0:
+            self._crowded.add(connection)
+        return max(left, 0.0)
+
+    def thinned(self, connection: str) -> bool:
+        """Whether a crowded connection has room again: its deliveries may be looked for after a `reopen`."""
+        return connection in self._crowded and not self._fills(connection, 2)
+
+    def reopen(self) -> tuple[str, ...]:
+        """Those that are still crowded; the thinned ones are so no more."""
+        self._crowded = {name for name in self._crowded if not self.thinned(name)}
+        return tuple(sorted(self._crowded))
+
+    def _fills(self, connection: str, part: int) -> bool:
+        """Whether a `part`th of its share is taken."""
+        return len(self._since[connection]) >= MOST // part or self._bytes[connection] >= MOST_BYTES // part
