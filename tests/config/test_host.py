@@ -195,6 +195,13 @@ KEYS = st.sampled_from(
 )
 
 
+def test_a_block_with_several_mistakes_is_left_out_alone(folder, kinds):
+    folder.write("config.yaml", "connections: {a: {provider: forge, rooot: x, secretss: []}, b: {provider: forge, root: y}}")
+    good = load_good_part(folder.path / "config.yaml", kinds)
+    assert [one.name for one in good.connections] == ["b"]
+    assert set(good.unavailable) == {"connections.a"}
+
+
 def test_a_block_that_was_cut_out_is_no_text_any_more():
     document = Document(file="", value={"data": 5}, texts={("credential_stores", "env", "x"): "5", ("data",): "5"})
     fitting = Fitting({"properties": {"data": {"type": "string"}}}, Formats(folder=Path()))

@@ -84,6 +84,8 @@ def _cut_out(value: dict[str, Any], path: str, unavailable: dict[str, str]) -> N
     """Take the smallest block with `path` in it out of `value`: a connection, a store, or all under a key."""
     group, _, rest = path.partition(".")
     name = rest.partition(".")[0].partition("[")[0]
+    if f"{group}.{name}" in unavailable:  # one of several problems of a block
+        return
     if group in ("connections", *_KIND_BLOCKS) and name in _names(value, group):
         del value[group][name]
         unavailable[f"{group}.{name}"] = "its block in the configuration is wrong"
