@@ -196,7 +196,9 @@ KEYS = st.sampled_from(
 
 
 def test_a_block_with_several_mistakes_is_left_out_alone(folder, kinds):
-    folder.write("config.yaml", "connections: {a: {provider: forge, rooot: x, secretss: []}, b: {provider: forge, root: y}}")
+    folder.write(
+        "config.yaml", "connections: {a: {provider: forge, rooot: x, secretss: []}, b: {provider: forge, root: y}}"
+    )
     good = load_good_part(folder.path / "config.yaml", kinds)
     assert [one.name for one in good.connections] == ["b"]
     assert set(good.unavailable) == {"connections.a"}
