@@ -71,7 +71,8 @@ def test_parse_says_why_something_is_ignored_or_unreadable_and_reads_the_rest(he
     done = headgate("parse", "-P", "github", "-H", "X-GitHub-Event: ping", "broken", "ping")
     assert done.returncode == 2
     broken, ping = map(json.loads, done.stdout.splitlines())
-    assert "not JSON" in broken["unreadable"]
+    assert "not JSON" in broken["ignored"]
+    assert broken["unreadable"] is True
     assert ping["events"]
     ignored = headgate("parse", "-P", "github", "-H", "X-GitHub-Event: star", "ping")
     assert ignored.returncode == 0
@@ -90,7 +91,8 @@ def test_parse_of_a_file_that_is_not_there_says_so_and_reads_the_rest(headgate, 
     done = headgate("parse", "-P", "github", "-H", "X-GitHub-Event: ping", "nope.json", "ping")
     assert done.returncode == 2
     missing, ping = map(json.loads, done.stdout.splitlines())
-    assert "nope.json cannot be read: No such file" in missing["unreadable"]
+    assert "nope.json cannot be read: No such file" in missing["ignored"]
+    assert missing["unreadable"] is True
     assert ping["events"]
 
 

@@ -41,8 +41,8 @@ def parse(
     """Show what a provider's code reads in a webhook's body, offline.
 
     On a terminal for a person; elsewhere, and with --json, one line of JSON a body, in their order: its events, or
-    why it was ignored or cannot be read. No signature is checked and nothing is kept. Exits with 2 when a body
-    cannot be read.
+    why it was ignored, with "unreadable": true when that is because it cannot be read. No signature is checked and
+    nothing is kept. Exits with 2 when a body cannot be read.
     """
     call = Invocation.of(context)
     kind = _kind(call, provider)
@@ -109,7 +109,7 @@ def _read(kind: ProviderKind, name: str, headers: tuple[tuple[str, str], ...]) -
     try:
         body = sys.stdin.buffer.read() if name == "-" else Path(name).read_bytes()
     except OSError as error:
-        return {"unreadable": f"{name} cannot be read: {error.strerror}"}
+        return {"ignored": f"{name} cannot be read: {error.strerror}", "unreadable": True}
     if not any(key == "content-type" for key, _ in headers):
         headers = (*headers, ("content-type", "application/json"))
     delivery = Delivery(
@@ -118,7 +118,7 @@ def _read(kind: ProviderKind, name: str, headers: tuple[tuple[str, str], ...]) -
     try:
         reading: Reading = kind.read(delivery)
     except Unreadable as error:
-        return {"unreadable": str(error)}
+        return {"ignored": str(error), "unreadable": True}
     if isinstance(reading, Parsed):
         return {"events": msgspec.to_builtins(reading.events)}
     return {"ignored": reading.reason}
@@ -126,10 +126,9 @@ def _read(kind: ProviderKind, name: str, headers: tuple[tuple[str, str], ...]) -
 
 def _print(name: str, result: dict[str, Any]) -> None:
     name = plain(name)
-    if "unreadable" in result:
-        say(f"{paint('unreadable', 'red')} {name}: {plain(result['unreadable'])}")
-    elif "ignored" in result:
-        say(f"{paint('ignored', 'yellow')} {name}: {plain(result['ignored'])}")
+    if "ignored" in result:
+        word = paint("unreadable", "red") if "unreadable" in result else paint("ignored", "yellow")
+        say(f"{word} {name}: {plain(result['ignored'])}")
     for event in result.get("events", ()):
         say(f"{paint(plain(event['type']), 'green', 'bold')} {name}")
         for field, value in event.items():
