@@ -266,7 +266,9 @@ class Flow:
         )
         await events.add(connection, [fact.event for fact in plan.facts])
         await definitions.keep(connection, list({draft.job.definition: draft.job for draft in asked}.values()))
-        planned = await builds.plan(connection, [draft.build for draft in asked if draft.build])
+        planned = await builds.plan(
+            connection, [draft.build for draft in asked if draft.build], begun=plan.transitions.keys()
+        )
         by_decision = {draft.decision.id: one for draft, one in zip(asked, planned, strict=True)}
         admitted = [_admitted(fact, by_decision) for fact in plan.facts]
         await decisions.add(connection, [decision for one in admitted for decision in one.decisions])

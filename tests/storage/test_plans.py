@@ -91,8 +91,10 @@ SORTED = ("what expired", "decisions of a build", "decisions on a commit")
 
 
 def slow(steps):
-    """Steps that cost more the more rows a table has."""
-    return [step for step in steps if "SCAN" in step and step != "SCAN CONSTANT ROW" and not SMALL.fullmatch(step)]
+    """Steps that cost more the more rows a table has; a virtual table is the list that was asked for."""
+    harmless = ("SCAN CONSTANT ROW", "VIRTUAL TABLE")
+    scans = [step for step in steps if "SCAN" in step and not any(word in step for word in harmless)]
+    return [step for step in scans if not SMALL.fullmatch(step)]
 
 
 @pytest.mark.parametrize("name", READS)

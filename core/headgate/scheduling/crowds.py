@@ -11,7 +11,7 @@ from collections import Counter, defaultdict
 
 from headgate.api.deliveries import Delivery
 
-MOST = 128
+MOST = 512
 """Deliveries of one connection that may wait in tasks."""
 
 MOST_BYTES = 16_777_216

@@ -37,7 +37,7 @@ BYTES_IN_MEMORY = 134_217_728
 PAGE = 256
 """Deliveries that are taken out of the database at once."""
 
-UNSETTLED = 1_024
+UNSETTLED = 3_072
 """Deliveries that may be on their way from their judgement to the disk."""
 
 ROUND = 16

@@ -24,8 +24,9 @@ comes second changes nothing and is told. All functions run inside a unit of the
 
 from __future__ import annotations
 
+import json
 from collections import Counter
-from collections.abc import Sequence
+from collections.abc import Collection, Sequence
 from datetime import datetime
 from typing import Any, Literal, TypeAlias
 
@@ -45,7 +46,7 @@ from headgate.storage.build_rows import (
     row_of,
 )
 from headgate.storage.columns import storable
-from headgate.storage.connection import Many, Reading, Writing
+from headgate.storage.connection import Many, Reading, Together, Writing
 from headgate.storage.tables import builds, job_numbers
 
 __all__ = [
@@ -81,9 +82,12 @@ Renewed: TypeAlias = Literal["ours", "cancel", "fenced"]
 Cancelled: TypeAlias = Literal["finished", "requested", "already"]
 
 
-async def plan(conn: Writing, new: Sequence[NewBuild]) -> Sequence[Planned]:
-    """Queue each, numbered in the order given, or find the one its ref transition has made already (arrow a)."""
-    existing = await _of_transitions(conn, new)
+async def plan(conn: Writing, new: Sequence[NewBuild], *, begun: Collection[str] = frozenset()) -> Sequence[Planned]:
+    """Queue each, numbered in the order given, or find the one its ref transition has made already (arrow a).
+
+    `begun`: transitions of which nobody knew before this transaction, so that none can have builds.
+    """
+    existing = await _of_transitions(conn, [one for one in new if one.transition_id not in begun])
     fresh = [one for one in _first_of_each_transition(new) if _transition(one) not in existing]
     rows = [row_of(one, number) for one, number in await _numbered(conn, fresh)]
     if rows:
@@ -100,6 +104,8 @@ async def plan(conn: Writing, new: Sequence[NewBuild]) -> Sequence[Planned]:
 
 _PLAN = Many(sa.insert(builds))
 _NUMBER = Many(dialect.insert_or_update(job_numbers))
+_JOBS = dialect.each("jobs")
+_LAST = Together(sa.select(job_numbers).select_from(_JOBS.join(job_numbers, job_numbers.c.job == _JOBS.c.value)))
 
 
 async def claim(
@@ -285,9 +291,7 @@ async def _numbered(conn: Writing, new: Sequence[NewBuild]) -> list[tuple[NewBui
     """Each with the next number of its job; the writer is alone, so reading and adding is safe here."""
     jobs = list({one.job for one in new})
     last: Counter[str] = Counter()
-    for part in dialect.chunks(len(jobs)):
-        query = sa.select(job_numbers).where(job_numbers.c.job.in_(jobs[part]))
-        last.update({row.job: row.last for row in await conn.execute(query)})
+    last.update({row["job"]: row["last"] for row in await _LAST.ask(conn, {"jobs": json.dumps(jobs)})})
     numbered = []
     for one in new:
         last[one.job] += 1

@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import hashlib
-from collections.abc import Sequence
+import json
+from collections.abc import Iterable, Sequence
 from datetime import datetime, timedelta
 from typing import Literal, TypeAlias
 
@@ -13,7 +14,7 @@ import sqlalchemy as sa
 from headgate.api import Delivery
 from headgate.storage import dialect
 from headgate.storage.columns import storable
-from headgate.storage.connection import Many, Reading, Writing
+from headgate.storage.connection import Many, Reading, Together, Writing
 from headgate.storage.pages import Page, page_of
 from headgate.storage.tables import DEDUPE, deliveries, delivery_contents, delivery_digests, is_literally
 
@@ -114,7 +115,9 @@ async def record(conn: Writing, new: Sequence[NewDelivery]) -> Sequence[Recorded
 
 
 async def _record_fresh(conn: Writing, new: Sequence[NewDelivery]) -> Sequence[Recorded]:
-    kept = {row[0] for row in await conn.execute_many(_RECORD, [_row(one) for one in new])}
+    kept = {one.delivery.id for one in new}
+    if await conn.execute_many(_RECORD, [_row(one) for one in new]) < len(new):
+        kept = {row["id"] for row in await _THERE.ask(conn, {"ids": _listed(kept)})}
     await conn.execute_many(_RECORD_CONTENT, [_content_row(one.delivery) for one in new if one.delivery.id in kept])
     watched = [one for one in new if one.replay_window is not None and one.delivery.id in kept]
     await conn.execute_many(_RECORD_DIGEST, [_digest_row(one) for one in watched])
@@ -127,7 +130,13 @@ async def _record_fresh(conn: Writing, new: Sequence[NewDelivery]) -> Sequence[R
     ]
 
 
-_RECORD = Many(dialect.insert_unless(deliveries, *DEDUPE).returning(deliveries.c.id))
+def _listed(ids: Iterable[str]) -> str:
+    return json.dumps(list(ids))
+
+
+_RECORD = Many(dialect.insert_unless(deliveries, *DEDUPE))
+_IDS = dialect.each("ids")
+_THERE = Together(sa.select(deliveries.c.id).join(_IDS, deliveries.c.id == _IDS.c.value))
 _RECORD_CONTENT = Many(sa.insert(delivery_contents))
 
 
@@ -221,21 +230,19 @@ async def settle(conn: Writing, settled: Sequence[Settled]) -> dict[str, int]:
     for one in {one.id: one for one in reversed(settled)}.values():  # of two for the same id the first stands
         alike.setdefault((one.state, storable(one.reason)), []).append(one)
     for (state, reason), those in alike.items():
-        ids, moment = [one.id for one in those], max(one.at for one in those)
-        for part in dialect.chunks(len(ids)):
-            found = await conn.execute(
-                _SETTLE, {"ids": ids[part], "new_state": state, "new_reason": reason, "moment": moment}
-            )
-            changed.update((row.id, 1) for row in found)
+        ids, moment = _listed(one.id for one in those), max(one.at for one in those)
+        changed.update((row["id"], 1) for row in await _UNSETTLED.ask(conn, {"ids": ids}))
+        await conn.execute(_SETTLE, {"ids": ids, "new_state": state, "new_reason": reason, "moment": moment})
     return changed
 
 
+_IS_RECORDED = deliveries.c.state + "" == "recorded"  # not by the index of all that are: by the ids
 _SETTLE = (
     sa.update(deliveries)
-    .where(deliveries.c.id.in_(sa.bindparam("ids", expanding=True)), deliveries.c.state == "recorded")
+    .where(deliveries.c.id.in_(sa.select(_IDS.c.value)), _IS_RECORDED)
     .values(state=sa.bindparam("new_state"), reason=sa.bindparam("new_reason"), settled_at=sa.bindparam("moment"))
-    .returning(deliveries.c.id)
 )
+_UNSETTLED = Together(sa.select(deliveries.c.id).join(_IDS, deliveries.c.id == _IDS.c.value).where(_IS_RECORDED))
 
 
 async def get(conn: Reading, id: str) -> DeliveryRecord | None:  # noqa: A002 - the word everybody says

@@ -71,6 +71,19 @@ def insert_or_update(table: sa.Table) -> Insert:
     return statement.on_conflict_do_update(index_elements=sorted(kept), set_=changed)
 
 
+def each(name: str) -> sa.TableValuedAlias:
+    """The members of the JSON list that is given as the parameter `name`, as a table with the column `value`.
+
+    One parameter, however many there are: the statement is always the same, and there is no limit to chunk for.
+    """
+    return sa.func.json_each(sa.bindparam(name)).table_valued("value", name=name)
+
+
+def member(of: sa.TableValuedAlias, place: int) -> sa.ColumnElement[str]:
+    """What stands at `place` in each member, where the members are lists themselves."""
+    return sa.func.json_extract(of.c.value, f"$[{place}]", type_=sa.Text)
+
+
 def trouble(error: BaseException | None) -> type[StorageError] | None:
     """What a database error means for the writer; `None`: the fault of one statement (a constraint, bad SQL)."""
     while error is not None:

@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+import json
+from collections.abc import Iterable, Mapping, Sequence
 from datetime import datetime
 from typing import Any
 
@@ -10,7 +11,7 @@ import msgspec
 import sqlalchemy as sa
 
 from headgate.storage import dialect
-from headgate.storage.connection import Many, Reading, Writing
+from headgate.storage.connection import Many, Reading, Together, Writing
 from headgate.storage.tables import refs, transitions
 
 REMEMBERED = 32
@@ -54,14 +55,10 @@ class RefState(msgspec.Struct, frozen=True, kw_only=True):
 async def load(conn: Reading, keys: Sequence[RefKey]) -> dict[RefKey, RefState]:
     """The state of each; one never seen has `known=False` and generation 0."""
     wanted = list(dict.fromkeys(keys))
-    states: dict[RefKey, RefState] = {}
     recent: dict[RefKey, list[Transition]] = {}
-    for part in dialect.chunks(len(wanted)):
-        texts = [(key.connection, key.repository, key.ref) for key in wanted[part]]
-        found = await conn.execute(sa.select(refs).where(sa.tuple_(*_REF_KEY).in_(texts)))
-        states.update((_key(row), _state(row)) for row in found.mappings())
-        moves = await conn.execute(_RECENT.where(sa.tuple_(*_REF_KEY).in_(texts)))
-        for row in moves.mappings():
+    states = {_key(row): _state(row) for row in await _STATES.ask(conn, {"keys": _listed(wanted)})}
+    if states:
+        for row in await _RECENT.ask(conn, {"keys": _listed(states)}):
             recent.setdefault(_key(row), []).append(_transition(row))
     unknown = RefState()
     return {key: msgspec.structs.replace(states.get(key, unknown), recent=_last(recent.get(key, []))) for key in wanted}
@@ -114,13 +111,23 @@ async def history(conn: Reading, key: RefKey, *, limit: int = 50) -> tuple[Trans
     return tuple(_transition(row) for row in found.mappings())
 
 
-_REF_KEY = (refs.c.connection, refs.c.repository, refs.c.ref)
-_RECENT = sa.select(transitions).join(
-    refs,
-    (transitions.c.connection == refs.c.connection)
-    & (transitions.c.repository == refs.c.repository)
-    & (transitions.c.ref == refs.c.ref)
-    & (transitions.c.generation > refs.c.generation - REMEMBERED),
+_KEYS = dialect.each("keys")
+_IS_KEY = (
+    (refs.c.connection == dialect.member(_KEYS, 0))
+    & (refs.c.repository == dialect.member(_KEYS, 1))
+    & (refs.c.ref == dialect.member(_KEYS, 2))
+)
+_STATES = Together(sa.select(refs).select_from(_KEYS.join(refs, _IS_KEY)))
+_RECENT = Together(
+    sa.select(transitions).select_from(
+        _KEYS.join(refs, _IS_KEY).join(
+            transitions,
+            (transitions.c.connection == refs.c.connection)
+            & (transitions.c.repository == refs.c.repository)
+            & (transitions.c.ref == refs.c.ref)
+            & (transitions.c.generation > refs.c.generation - REMEMBERED),
+        )
+    )
 )
 _KEEP = Many(dialect.insert_or_update(refs))
 _ADD = Many(sa.insert(transitions))
@@ -129,6 +136,10 @@ _WITNESS = Many(
     .where(transitions.c.id == sa.bindparam("of"))
     .values(by_webhook=sa.bindparam("webhook"), by_poll=sa.bindparam("poll"))
 )
+
+
+def _listed(keys: Iterable[RefKey]) -> str:
+    return json.dumps([(key.connection, key.repository, key.ref) for key in keys])
 
 
 def _last(moves: list[Transition]) -> tuple[Transition, ...]:

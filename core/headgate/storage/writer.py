@@ -13,6 +13,7 @@ twice, always before any commit: it does SQL on the connection it is given and n
 from __future__ import annotations
 
 import asyncio
+import contextlib
 import queue
 import threading
 import time
@@ -186,23 +187,31 @@ class Writer:
             _call(loop, _settle, ended, None)
 
     def _write_until_closed(self) -> None:
-        quiet_from = 0.0
+        quiet_from = later_from = 0.0
         while self._failure is None:
             self._rung = False  # before looking: who adds from now on rings again
-            if self._first or self._later:
-                # In turn: what can wait does not wait for ever, and holds nobody up for longer than a small group.
-                if self._first:
-                    self._write_group(self._first, GROUP_LIMIT)
-                    quiet_from = time.monotonic() + QUIET
-                if self._later and self._failure is None:
-                    quiet = not self._first and time.monotonic() > quiet_from
-                    self._write_group(self._later, GROUP_LIMIT if quiet else LATER_LIMIT)
-                if self._failure is None:
-                    self._checkpoint_when_due()
-            elif self._closing:
-                return
-            else:
+            if not self._first and not self._later:
+                if self._closing:
+                    return
                 self._bell.get()
+                continue
+            if self._first:
+                self._write_group(self._first, GROUP_LIMIT)
+                quiet_from = time.monotonic() + QUIET
+            # What can wait does not wait for ever. It holds nobody up for longer than a small group, nor for more than
+            # half of the time: the busier the event loop, the longer a group takes, and the more wait for an answer.
+            begin = time.monotonic()
+            quiet = not self._first and begin > quiet_from
+            if self._later and self._failure is None:
+                if quiet or self._closing or begin >= later_from:
+                    self._write_group(self._later, GROUP_LIMIT if quiet else LATER_LIMIT)
+                    end = time.monotonic()
+                    later_from = end + (end - begin)
+                elif not self._first:
+                    with contextlib.suppress(queue.Empty):
+                        self._bell.get(timeout=max(0.0, min(later_from, quiet_from) - begin))
+            if self._failure is None:
+                self._checkpoint_when_due()
 
     def _write_group(self, lane: deque[_Waiting], limit: int) -> None:
         group: _Call = []
