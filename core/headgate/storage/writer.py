@@ -2,8 +2,8 @@
 
 One thread owns the one writing connection. It begins, takes all that waits, runs it, commits, and only then answers.
 While the disk works the next group gathers: the busier it is, the more requests share an fsync. What can wait
-(`later=True`: what follows from a delivery) has groups of its own, small ones in turn with those of the others, so that
-nobody who waits for an answer waits for a long group of it.
+(`later=True`: what follows from a delivery) has groups of its own, small ones and no more than half of the time while
+others wait, so that nobody who waits for an answer waits for long because of it.
 
 A unit that raises must not harm the others of its group: the transaction is rolled back and run again, each call in
 a savepoint of its own, a call with many values split in halves until only the guilty value fails. So a unit may run
