@@ -241,8 +241,10 @@ async def test_an_opened_and_updated_change_request_builds_each_head_once(flow_o
 
 
 async def test_a_change_request_whose_host_names_no_commit_builds_what_its_ref_leads_to(flow_of, database):
-    flow = flow_of(make_job("web", {"change_request": {}}))
-    for action in ("opened", "updated", "closed"):
+    flow = flow_of(
+        make_job("web", {"change_request": {"actions": ["opened", "updated", "closed", "reopened", "merged"]}})
+    )
+    for action in ("opened", "updated", "closed", "reopened", "merged"):
         await flow.admit([fact(change(action, None))])
     builds = await all_builds(database)
-    assert [(build.change, build.ref, build.sha) for build in builds] == [(7, "refs/pull/7/head", None)] * 2
+    assert [(build.change, build.ref, build.sha) for build in builds] == [(7, "refs/pull/7/head", None)] * 5

@@ -235,13 +235,13 @@ async def test_bodies_in_memory_are_bounded_also_while_they_are_routed(  # noqa:
     assert await count(database) == 20
 
 
-@pytest.mark.parametrize(("most", "size", "routed"), [(3, 10**9, True), (10**9, 3_000, True), (10**9, 10**9, False)])
+@pytest.mark.parametrize(("places", "size", "routed"), [(6, 10**9, True), (10**9, 6_000, True), (10**9, 10**9, False)])
 async def test_who_waits_for_a_host_that_hangs_holds_up_nobody_else(  # noqa: PLR0917 - fixtures
-    running, provider, connections, database, world, monkeypatch, most, size, routed
+    running, provider, connections, database, world, monkeypatch, places, size, routed
 ):
     """And without bounds (the control) they take every place there is, also that of other connections."""
-    monkeypatch.setattr(crowds, "MOST", most)
-    monkeypatch.setattr(crowds, "MOST_BYTES", size)
+    monkeypatch.setattr(crowds, "PLACES", places)
+    monkeypatch.setattr(crowds, "BYTES", size)
     monkeypatch.setattr(crowds, "STUCK", 0.05)
     monkeypatch.setattr(inbox_module, "UNSETTLED", inbox_module.ROUND + 4)
     connections["well"] = OpenConnection(name="well", provider=provider, normalise=str.lower)

@@ -8,6 +8,7 @@ import math
 import resource
 import sqlite3
 import threading
+import time
 
 import pytest
 import sqlalchemy as sa
@@ -246,6 +247,32 @@ async def test_what_can_wait_takes_turns_with_what_is_waited_for_and_keeps_its_o
     assert order.index("somebody waits") == before
     order.remove("somebody waits")
     assert order == list(range(20))
+
+
+@pytest.mark.parametrize(("rest", "at_least", "at_most"), [(1.0, 0.1, 0.6), (0.0, 0.7, 1.0)])
+async def test_what_can_wait_has_half_of_the_time_however_long_it_takes(database, monkeypatch, rest, at_least, at_most):
+    """Negative control: without a rest, long groups of it leave next to nothing to who waits."""
+    monkeypatch.setattr(writer, "LATER_LIMIT", 1)
+    monkeypatch.setattr(writer, "LATER_REST", rest)
+    spent = []
+
+    async def slow(conn, values):
+        begin = time.monotonic()
+        time.sleep(0.1)
+        spent.append(time.monotonic() - begin)
+        return values
+
+    async def note(conn, values):
+        return values
+
+    later = [database.writer.submit(slow, number, later=True) for number in range(40)]
+    begin = time.monotonic()
+    while time.monotonic() - begin < 2:
+        await database.writer.add(note, None)
+    share = sum(spent) / (time.monotonic() - begin)
+    for one in later:
+        one.cancel()
+    assert at_least < share < at_most
 
 
 async def test_a_unit_that_waits_for_something_else_is_refused_and_harms_nobody(database, make_delivery):

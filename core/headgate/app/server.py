@@ -54,7 +54,7 @@ YOUNG = 2_000
 stays: with 50,000 a busy server stopped for 50 ms at a time."""
 
 MIDDLE = 250
-"""Such looks, until those that stayed are looked at again; that takes 250 times as long, so a busy server waits."""
+"""Such looks, until all that stayed is looked at again: seldom, because that takes longer the more waits."""
 
 QUIET_LOOKS = 5
 """Such looks in `GARBAGE_SECONDS`, with which a server is not busy."""
@@ -136,7 +136,7 @@ async def _collect_young_garbage() -> None:
     while True:
         await asyncio.sleep(GARBAGE_SECONDS)
         looks = gc.get_count()[1]
-        if looks - before <= QUIET_LOOKS:
+        if 0 <= looks - before <= QUIET_LOOKS:
             gc.collect(1)
         before = gc.get_count()[1]
 

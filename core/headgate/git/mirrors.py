@@ -58,7 +58,7 @@ class Mirrors:
     never holds up all others.
     """
 
-    def __init__(self, git: Git, root: Path, *, concurrency: int = 6, per_host: int = 3) -> None:
+    def __init__(self, git: Git, root: Path, *, concurrency: int = 6, per_host: int = 4) -> None:
         """Makes `root` (mode 0700) when missing; starts nothing."""
         self.git = git
         self._root = root

@@ -93,7 +93,7 @@ def ref_key(fact: Fact) -> RefKey | None:
     event = fact.event
     if isinstance(event, (Push, Tag)):
         return RefKey(connection=fact.connection, repository=fact.key, ref=event.ref)
-    if isinstance(event, ChangeRequest) and event.action in CHANGE_ENDS | (CHANGE_MOVES if event.source.sha else set()):
+    if isinstance(event, ChangeRequest) and event.source.sha and event.action in CHANGE_MOVES | CHANGE_ENDS:
         # A change request without a ref of its own is still a head that moves, under a name git never has.
         ref = event.head_ref or f"change/{event.number}"
         return RefKey(connection=fact.connection, repository=fact.key, ref=ref)

@@ -1,7 +1,9 @@
 """How much of each connection waits in tasks, and of which connections that is too much; not what they wait for.
 
 A git host that does not answer holds up every delivery of its connection that needs it, for a minute or more. They may
-not fill the places that other connections' deliveries need, so beyond a share the rest stays in the database.
+not fill the places that other connections' deliveries need, so beyond a share the rest stays in the database. A share
+is as much as is still free (what switches do with their buffers: Choudhury and Hahne, "Dynamic queue length
+thresholds", 1998): one connection may have half of all places, three a quarter each, and there is always one left.
 """
 
 from __future__ import annotations
@@ -11,14 +13,14 @@ from collections import Counter, defaultdict
 
 from headgate.api.deliveries import Delivery
 
-MOST = 512
-"""Deliveries of one connection that may wait in tasks."""
+PLACES = 1_024
+"""Deliveries of all connections that may wait in tasks."""
 
-MOST_BYTES = 16_777_216
+BYTES = 67_108_864
 """Bytes of their bodies, likewise; one delivery that is larger waits alone."""
 
-STUCK = 1.0
-"""Seconds after which a delivery in a task waits for somebody outside; before, it just has not had its turn."""
+STUCK = 2.0
+"""Seconds after which a delivery in a task waits for somebody else; before, it just has not had its turn."""
 
 
 class Crowds:
@@ -41,7 +43,7 @@ class Crowds:
 
     def leave(self, delivery: Delivery) -> None:
         """It waits no more."""
-        del self._since[delivery.connection][delivery.id]
+        self._since[delivery.connection].pop(delivery.id, None)
         self._bytes[delivery.connection] -= len(delivery.body)
 
     def patience(self, connection: str) -> float:
@@ -64,5 +66,8 @@ class Crowds:
         return tuple(sorted(self._crowded))
 
     def _fills(self, connection: str, part: int) -> bool:
-        """Whether a `part`th of its share is taken."""
-        return len(self._since[connection]) >= MOST // part or self._bytes[connection] >= MOST_BYTES // part
+        """Whether it has a `part`th of its share or more."""
+        own, own_bytes = len(self._since[connection]), self._bytes[connection]
+        free = PLACES - sum(map(len, self._since.values()))
+        free_bytes = BYTES - sum(self._bytes.values())
+        return own > 0 and (own * part >= free or own_bytes * part >= free_bytes)

@@ -62,7 +62,7 @@ RETRY_SECONDS = 5.0
 LATER = 0.2
 """Seconds after which a provider's pause is certainly over."""
 
-CROWDED = "as many of this connection as may wait for its git host or its provider do so already"
+CROWDED = "as many of this connection as may wait, for its git host, its provider or the disk, do so already"
 
 TRIES = 3
 """How often a provider may break on a delivery before it is the delivery's fault, if it gets on with others."""

@@ -289,6 +289,8 @@ async def _of_transitions(conn: Reading, new: Sequence[NewBuild]) -> dict[tuple[
 
 async def _numbered(conn: Writing, new: Sequence[NewBuild]) -> list[tuple[NewBuild, int]]:
     """Each with the next number of its job; the writer is alone, so reading and adding is safe here."""
+    if not new:
+        return []
     jobs = list({one.job for one in new})
     last: Counter[str] = Counter()
     last.update({row["job"]: row["last"] for row in await _LAST.ask(conn, {"jobs": json.dumps(jobs)})})
@@ -296,9 +298,7 @@ async def _numbered(conn: Writing, new: Sequence[NewBuild]) -> list[tuple[NewBui
     for one in new:
         last[one.job] += 1
         numbered.append((one, last[one.job]))
-    if numbered:
-        rows = [{"job": job, "last": number} for job, number in last.items()]
-        await conn.execute_many(_NUMBER, rows)
+    await conn.execute_many(_NUMBER, [{"job": job, "last": number} for job, number in last.items()])
     return numbered
 
 

@@ -17,6 +17,8 @@ import msgspec
 import sqlalchemy as sa
 from sqlalchemy.engine import Dialect
 
+from headgate.storage.dialect import together
+
 T = TypeVar("T")
 
 Row = Mapping[str, Any]
@@ -115,10 +117,9 @@ class Together:
 
     def __init__(self, query: sa.Select[Any]) -> None:
         """`query` gives texts, numbers, and what is kept as such; no bytes."""
-        rows = query.subquery()
-        self._statement = sa.select(sa.func.json_group_array(sa.func.json_array(*rows.columns)))
-        self._names = [column.name for column in rows.columns]
-        self._types = [column.type for column in rows.columns]
+        self._statement = together(query)
+        self._names = [column.name for column in query.selected_columns]
+        self._types = [column.type for column in query.selected_columns]
         self._converted: list[tuple[str, Callable[[Any], Any]]] | None = None
 
     async def ask(self, conn: Reading, parameters: Mapping[str, Any]) -> list[dict[str, Any]]:

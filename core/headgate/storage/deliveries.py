@@ -116,6 +116,7 @@ async def record(conn: Writing, new: Sequence[NewDelivery]) -> Sequence[Recorded
 
 async def _record_fresh(conn: Writing, new: Sequence[NewDelivery]) -> Sequence[Recorded]:
     kept = {one.delivery.id for one in new}
+    # Counted, and asked for only when some are missing: a RETURNING would give up Python's lock for every row.
     if await conn.execute_many(_RECORD, [_row(one) for one in new]) < len(new):
         kept = {row["id"] for row in await _THERE.ask(conn, {"ids": _listed(kept)})}
     await conn.execute_many(_RECORD_CONTENT, [_content_row(one.delivery) for one in new if one.delivery.id in kept])

@@ -19,7 +19,7 @@ from sqlalchemy.ext.asyncio import AsyncEngine, create_async_engine
 from headgate.storage.errors import Busy, StorageError, StorageFailed, StorageFull, StorageRefused
 
 CHUNK = 4_000
-"""Rows whose keys may stand in one IN list: SQLite takes 32,766 variables, and a key has up to three."""
+"""Rows whose keys may stand in one IN list: SQLite takes 32,766 variables, and a key has up to two."""
 
 READERS = 4
 """Reading connections; more only wait for the two cores."""
@@ -77,6 +77,11 @@ def each(name: str) -> sa.TableValuedAlias:
     One parameter, however many there are: the statement is always the same, and there is no limit to chunk for.
     """
     return sa.func.json_each(sa.bindparam(name)).table_valued("value", name=name)
+
+
+def together(query: sa.Select[Any]) -> sa.Select[tuple[str]]:
+    """The rows of `query` as one JSON text: a list of lists."""
+    return sa.select(sa.func.json_group_array(sa.func.json_array(*query.subquery().columns)))
 
 
 def member(of: sa.TableValuedAlias, place: int) -> sa.ColumnElement[str]:

@@ -45,6 +45,9 @@ LATER_LIMIT = 16
 """Writes that can wait and share one transaction while others are waited for, and have to wait for it: some ten
 milliseconds."""
 
+LATER_REST = 1.0
+"""What can wait rests for so many times as long as its last group took, while others wait."""
+
 QUIET = 0.05
 """Seconds without anybody who waits, after which what can wait may have long groups too."""
 
@@ -206,7 +209,7 @@ class Writer:
                 if quiet or self._closing or begin >= later_from:
                     self._write_group(self._later, GROUP_LIMIT if quiet else LATER_LIMIT)
                     end = time.monotonic()
-                    later_from = end + (end - begin)
+                    later_from = end + LATER_REST * (end - begin)
                 elif not self._first:
                     with contextlib.suppress(queue.Empty):
                         self._bell.get(timeout=max(0.0, min(later_from, quiet_from) - begin))

@@ -330,12 +330,15 @@ def _change(payload: shapes.PullRequestPayload, action: api.ChangeAction) -> api
     base = _side(change.base, change.base_branch, change.base_repo)
     repository = _repository(payload.repository)
     source, from_fork = _source(head, base, repository)
+    sha = api.full_sha_or_none(head.sha)
+    # Gogs moves a pull request's own ref only after it has told of it; a branch has moved by then.
+    moved = sha is not None or from_fork
     return api.ChangeRequest(
         repository=repository,
         number=number,
         action=action,
         title=change.title,
-        source=api.ChangeSource(repository=source, branch=head.ref, sha=api.full_sha_or_none(head.sha)),
+        source=api.ChangeSource(repository=source, branch=head.ref, sha=sha),
         target=api.ChangeTarget(branch=base.ref, sha=api.full_sha_or_none(base.sha)),
         author=_actor(change.user) or "ghost",
         actor=_actor(payload.sender),
@@ -343,7 +346,7 @@ def _change(payload: shapes.PullRequestPayload, action: api.ChangeAction) -> api
         from_fork=from_fork,
         draft=change.draft if change.draft is not None else is_draft_title(change.title),
         labels=tuple(label.name for label in change.labels or ()),
-        head_ref=f"refs/pull/{number}/head",
+        head_ref=f"refs/pull/{number}/head" if moved else f"refs/heads/{head.ref}",
     )
 
 

@@ -296,6 +296,7 @@ def test_gogs_names_no_commit_of_a_pull_request_but_the_ref_it_is_at():
     assert event.head_ref == "refs/pull/7/head"
     same = event_of("pull_request", payload | {"pull_request": request | {"head_repo": REPO}}, flavour="gogs")
     assert not same.from_fork
+    assert same.head_ref == "refs/heads/thing"
     del request["head_branch"]
     with pytest.raises(api.Unreadable, match="names no branch"):
         read("pull_request", payload, flavour="gogs")
