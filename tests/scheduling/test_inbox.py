@@ -122,6 +122,7 @@ async def test_each_kind_of_delivery_ends_where_it_belongs(running, provider, da
         b"ignored": api.Ignored(reason="stars build nothing"),
         b"unreadable": api.Unreadable("no repository"),
         b"bug": ZeroDivisionError("in a plugin"),
+        b"nul": api.Parsed(events=(push(None, A, ref="refs/heads/a\0b"),)),
         b"ping": api.Parsed(events=(api.Ping(repository=WEB),)),
         b"poll": api.Parsed(events=(api.PollRequested(repository=WEB),)),
     }
@@ -134,6 +135,7 @@ async def test_each_kind_of_delivery_ends_where_it_belongs(running, provider, da
     assert (found[b"ignored"].state, found[b"ignored"].reason) == ("ignored", "stars build nothing")
     assert (found[b"unreadable"].state, found[b"unreadable"].reason) == ("unreadable", "no repository")
     assert found[b"bug"].state == "unreadable"
+    assert (found[b"nul"].state, "holds a NUL" in found[b"nul"].reason) == ("unreadable", True)
     assert "ZeroDivisionError" in found[b"bug"].reason
     assert found[b"ping"].state == "routed"
     assert (found[b"poll"].state, found[b"poll"].reason) == ("routed", "asked acme/web: nothing moved")

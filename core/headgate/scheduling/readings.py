@@ -45,7 +45,8 @@ def facts_of(
 ) -> list[Fact]:
     """The events as facts; a ping or a request to poll is no fact about a repository.
 
-    Raises `Unreadable` for one that names no repository, `PluginError` when the provider breaks on its name.
+    Raises `Unreadable` for one that names no repository, or what git allows in no name; `PluginError` when the
+    provider breaks on its name.
     """
     if not isinstance(reading, Parsed):
         return []
@@ -54,6 +55,10 @@ def facts_of(
         if isinstance(event, (Ping, PollRequested)):
             continue
         key = _key(event, connection)
+        if any(
+            "\0" in name for name in (key, getattr(event, "ref", None) or "", getattr(event, "head_ref", None) or "")
+        ):
+            raise Unreadable("a name in the event holds a NUL, which git allows in none")
         told = event.default_branch if isinstance(event, Push) else None
         facts.append(
             Fact(
