@@ -21,13 +21,17 @@ that ours is better, whichever way the unit points. Absolute values belong to th
 """
 
 
+SOAK = "soak.svg"
+"""The plot of `make soak`, which is not ours."""
+
+
 def write(table: Table, folder: Path) -> None:
     """`README.md`, one plot a program, and `results.json`."""
     folder.mkdir(parents=True, exist_ok=True)
     encoded = msgspec.json.format(msgspec.json.encode(table), indent=1)
     (folder / "results.json").write_bytes(encoded + b"\n")
     plots = {name: _plot(name, figures, folder) for name, figures in table.programs.items()}
-    for stale in set(folder.glob("*.svg")) - {plot for plot in plots.values() if plot}:
+    for stale in set(folder.glob("*.svg")) - {plot for plot in plots.values() if plot} - {folder / SOAK}:
         stale.unlink()
     (folder / "README.md").write_text(markdown(table, {name: plot.name for name, plot in plots.items() if plot}))
 

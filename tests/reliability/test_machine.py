@@ -23,7 +23,7 @@ import pytest
 from flow_parts import WEB, NoHistory, make_job
 from hypothesis import HealthCheck, Phase, settings
 from hypothesis import strategies as st
-from hypothesis.errors import HypothesisException
+from hypothesis.errors import Flaky, HypothesisException
 from hypothesis.stateful import (
     RuleBasedStateMachine,
     initialize,
@@ -542,5 +542,7 @@ def test_control_the_machine_finds_what_is_broken(what):
     find = settings(BOUNDED, max_examples=2_000, phases=[Phase.generate], derandomize=True, report_multiple_bugs=False)
     with patch.object(place, name, broken), pytest.raises(Exception) as found:
         run_state_machine_as_test(Machine, settings=find)
-    assert not isinstance(found.value, HypothesisException), "it is the machine that is broken"
+    # A fault that depends on which task was first is one, too: then Hypothesis says that it is flaky.
+    own = isinstance(found.value, HypothesisException) and not isinstance(found.value, Flaky)
+    assert not own, f"it is the machine that is broken: {found.value!r}"
     print(f"{what}: {found.value!r}")
