@@ -24,7 +24,6 @@ comes second changes nothing and is told. All functions run inside a unit of the
 
 from __future__ import annotations
 
-import json
 from collections import Counter
 from collections.abc import Collection, Sequence
 from datetime import datetime
@@ -293,7 +292,7 @@ async def _numbered(conn: Writing, new: Sequence[NewBuild]) -> list[tuple[NewBui
         return []
     jobs = list({one.job for one in new})
     last: Counter[str] = Counter()
-    last.update({row["job"]: row["last"] for row in await _LAST.ask(conn, {"jobs": json.dumps(jobs)})})
+    last.update({row["job"]: row["last"] for row in await _LAST.ask(conn, {"jobs": jobs})})
     numbered = []
     for one in new:
         last[one.job] += 1

@@ -3,8 +3,7 @@
 from __future__ import annotations
 
 import hashlib
-import json
-from collections.abc import Iterable, Sequence
+from collections.abc import Sequence
 from datetime import datetime, timedelta
 from typing import Literal, TypeAlias
 
@@ -118,7 +117,7 @@ async def _record_fresh(conn: Writing, new: Sequence[NewDelivery]) -> Sequence[R
     kept = {one.delivery.id for one in new}
     # Counted, and asked for only when some are missing: a RETURNING would give up Python's lock for every row.
     if await conn.execute_many(_RECORD, [_row(one) for one in new]) < len(new):
-        kept = {row["id"] for row in await _THERE.ask(conn, {"ids": _listed(kept)})}
+        kept = {row["id"] for row in await _THERE.ask(conn, {"ids": list(kept)})}
     await conn.execute_many(_RECORD_CONTENT, [_content_row(one.delivery) for one in new if one.delivery.id in kept])
     watched = [one for one in new if one.replay_window is not None and one.delivery.id in kept]
     await conn.execute_many(_RECORD_DIGEST, [_digest_row(one) for one in watched])
@@ -129,10 +128,6 @@ async def _record_fresh(conn: Writing, new: Sequence[NewDelivery]) -> Sequence[R
         Recorded(id=one.delivery.id, duplicate_of=None if one.delivery.id in kept else first[_dedupe_key(one)])
         for one in new
     ]
-
-
-def _listed(ids: Iterable[str]) -> str:
-    return json.dumps(list(ids))
 
 
 _RECORD = Many(dialect.insert_unless(deliveries, *DEDUPE))
@@ -231,7 +226,7 @@ async def settle(conn: Writing, settled: Sequence[Settled]) -> dict[str, int]:
     for one in {one.id: one for one in reversed(settled)}.values():  # of two for the same id the first stands
         alike.setdefault((one.state, storable(one.reason)), []).append(one)
     for (state, reason), those in alike.items():
-        ids, moment = _listed(one.id for one in those), max(one.at for one in those)
+        ids, moment = [one.id for one in those], max(one.at for one in those)
         changed.update((row["id"], 1) for row in await _UNSETTLED.ask(conn, {"ids": ids}))
         await conn.execute(_SETTLE, {"ids": ids, "new_state": state, "new_reason": reason, "moment": moment})
     return changed

@@ -72,11 +72,11 @@ def insert_or_update(table: sa.Table) -> Insert:
 
 
 def each(name: str) -> sa.TableValuedAlias:
-    """The members of the JSON list that is given as the parameter `name`, as a table with the column `value`.
+    """The members of the list that is given as the parameter `name`, as a table with the column `value`.
 
     One parameter, however many there are: the statement is always the same, and there is no limit to chunk for.
     """
-    return sa.func.json_each(sa.bindparam(name)).table_valued("value", name=name)
+    return sa.func.json_each(sa.bindparam(name, type_=sa.JSON)).table_valued("value", name=name)
 
 
 def together(query: sa.Select[Any]) -> sa.Select[tuple[str]]:

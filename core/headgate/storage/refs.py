@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 from collections.abc import Iterable, Mapping, Sequence
 from datetime import datetime
 from typing import Any
@@ -138,8 +137,8 @@ _WITNESS = Many(
 )
 
 
-def _listed(keys: Iterable[RefKey]) -> str:
-    return json.dumps([(key.connection, key.repository, key.ref) for key in keys])
+def _listed(keys: Iterable[RefKey]) -> list[tuple[str, str, str]]:
+    return [(key.connection, key.repository, key.ref) for key in keys]
 
 
 def _last(moves: list[Transition]) -> tuple[Transition, ...]:
