@@ -18,7 +18,6 @@ from headgate.api.host import Logger
 from headgate.api.providers import Provider
 from headgate.plugins.guard import Guard
 from headgate.storage import deliveries, missed
-from headgate.storage.connection import Writing
 from headgate.storage.database import Database
 from headgate.storage.missed import HookLook, Redelivered
 from headgate.telemetry.missed import MissedNumbers
@@ -172,11 +171,7 @@ class Missed:
             keyed=one.key is not None,
             asked_at=self._now(),
         )
-
-        async def put(writing: Writing) -> None:
-            await missed.put_redelivered(writing, row)
-
-        await self._database.writer.write(put)
+        await self._database.writer.write(lambda connection: missed.put_redelivered(connection, row))
 
     async def _history(
         self, asked: Asked, provider: KnowsHookDeliveries, repository: str, until: datetime

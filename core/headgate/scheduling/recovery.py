@@ -18,7 +18,6 @@ from headgate.api.providers import Provider
 from headgate.routing.index import CompiledJob, Snapshot
 from headgate.scheduling.missed import Asked, Found, Missed, NoHook, mark
 from headgate.storage import missed as storage
-from headgate.storage.connection import Writing
 from headgate.storage.database import Database
 from headgate.storage.errors import StorageError
 from headgate.storage.missed import HookLook
@@ -225,18 +224,11 @@ class Recovery:
                 )
 
     async def _keep(self, look: HookLook) -> None:
-        async def put(connection: Writing) -> None:
-            await storage.put_look(connection, look)
-
-        await self._database.writer.write(put)
+        await self._database.writer.write(lambda connection: storage.put_look(connection, look))
 
     async def _forget(self) -> None:
         before = self._now() - KEPT
-
-        async def forget(connection: Writing) -> None:
-            await storage.forget_redelivered(connection, before)
-
-        await self._database.writer.write(forget)
+        await self._database.writer.write(lambda connection: storage.forget_redelivered(connection, before))
 
     def _tell(self, name: str, trouble: str, *, asked: int = 0) -> None:
         done = f"asked for again since the start: {asked}" if asked else ""
