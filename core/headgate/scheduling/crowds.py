@@ -46,15 +46,18 @@ class Crowds:
         self._since[delivery.connection].pop(delivery.id, None)
         self._bytes[delivery.connection] -= len(delivery.body)
 
+    def is_full(self, connection: str) -> bool:
+        """Whether it has all of its share."""
+        return self._fills(connection, 1)
+
     def patience(self, connection: str) -> float:
-        """Seconds for which it pays to wait for room, 0 when there is some. With none left, it is crowded from now on."""
-        if not self._fills(connection, 1) or connection in self._crowded:
-            return 0.0
+        """Seconds for which it pays to wait until a full one has room; none when its oldest waits for somebody else."""
         oldest = next(iter(self._since[connection].values()))
-        left = oldest + STUCK - time.monotonic()
-        if left <= 0:
-            self._crowded.add(connection)
-        return max(left, 0.0)
+        return oldest + STUCK - time.monotonic()
+
+    def close(self, connection: str) -> None:
+        """It is crowded from now on."""
+        self._crowded.add(connection)
 
     def thinned(self, connection: str) -> bool:
         """Whether a crowded connection has room again: its deliveries may be looked for after a `reopen`."""
@@ -68,6 +71,8 @@ class Crowds:
     def _fills(self, connection: str, part: int) -> bool:
         """Whether it has a `part`th of its share or more."""
         own, own_bytes = len(self._since[connection]), self._bytes[connection]
+        if not own:  # as mostly: nothing waits, and nothing need be counted
+            return False
         free = PLACES - sum(map(len, self._since.values()))
         free_bytes = BYTES - sum(self._bytes.values())
-        return own > 0 and (own * part >= free or own_bytes * part >= free_bytes)
+        return own * part >= free or own_bytes * part >= free_bytes

@@ -181,13 +181,14 @@ class Inbox:
         """`False` when too much of a connection waits for somebody outside, who must not hold up the others."""
         if connection in self._crowds:
             return False
-        while seconds := self._crowds.patience(connection):
+        while self._crowds.is_full(connection):
+            if (seconds := self._crowds.patience(connection)) <= 0:
+                self._crowds.close(connection)
+                self._log.warning("deliveries wait in the database", connection=connection, reason=CROWDED)
+                return False
             with contextlib.suppress(TimeoutError):
                 async with asyncio.timeout(seconds):
-                    await self._until_settled(lambda: not self._crowds.patience(connection))
-        if connection in self._crowds:
-            self._log.warning("deliveries wait in the database", connection=connection, reason=CROWDED)
-            return False
+                    await self._until_settled(lambda: not self._crowds.is_full(connection))
         return True
 
     async def _until_settled(self, enough: Callable[[], bool]) -> None:
