@@ -121,7 +121,7 @@ class SampleContract(ProviderContract):
     body = BODY
     signature_headers = ("x-seal",)
     repository = "acme/web.git"
-    polled = {"refs/heads/main": B}  # noqa: RUF012
+    polled = {"refs/heads/main": B}  # noqa: RUF012 - only read
     goldens = Path(__file__).with_name("deliveries")
     clones_from = SITE
     mutants = 300

@@ -29,13 +29,6 @@ LIFE = 1.25
 
 
 @pytest.fixture
-async def sides(tmp_path):
-    """Who stands around a server: a hosting that has the repository, and a receiver of news."""
-    async with FakeGitHub(tmp_path / "hosted") as hub, Receiver() as receiver:
-        yield hub, receiver
-
-
-@pytest.fixture
 def parent():
     warm = WarmParent()
     yield warm
@@ -44,24 +37,24 @@ def parent():
 
 @pytest.mark.reliability
 @pytest.mark.timeout(7_200 if LONG else 1_200)
-async def test_kills_under_load_lose_nothing_and_build_nothing_twice(tmp_path, sides, parent):
-    hub, receiver = sides
-    headgate = prepared(tmp_path / "headgate", hub, receiver, parent=parent)
-    storm = await _storm(headgate, hub, kills=KILLS, seed=KILLS)
-    try:
-        await settled(headgate.folder)
-        assert await headgate.stop() == 0
-    finally:
-        headgate.close()
-    figures = storm.figures(receiver)
-    print(f"{KILLS} kills: {figures}")
-    assert storm.losses(receiver) == {}
-    assert figures["acknowledged"] > 10 * KILLS, "the storm really blew"
-    assert figures["duplicates"] > figures["synthetic and real pushes"] / 10
-    assert figures["transitions seen by both"] > KILLS / 10, "webhook and poll really raced"
-    assert figures["heads a poll saw first"] > KILLS / 40
-    assert figures["lost"], "kills hit running builds"
-    assert figures["told again"], "kills hit news between being told and being marked so"
+async def test_kills_under_load_lose_nothing_and_build_nothing_twice(tmp_path, parent):
+    async with FakeGitHub(tmp_path / "hosted") as hub, Receiver() as receiver:
+        headgate = prepared(tmp_path / "headgate", hub, receiver, parent=parent)
+        storm = await _storm(headgate, hub, kills=KILLS, seed=KILLS)
+        try:
+            await settled(headgate.folder)
+            assert await headgate.stop() == 0
+        finally:
+            headgate.close()
+        figures = storm.figures(receiver)
+        print(f"{KILLS} kills: {figures}")
+        assert storm.losses(receiver) == {}
+        assert figures["acknowledged"] > 10 * KILLS, "the storm really blew"
+        assert figures["duplicates"] > figures["synthetic and real pushes"] / 10
+        assert figures["transitions seen by both"] > KILLS / 10, "webhook and poll really raced"
+        assert figures["heads a poll saw first"] > KILLS / 40
+        assert figures["lost"], "kills hit running builds"
+        assert figures["told again"], "kills hit news between being told and being marked so"
 
 
 @pytest.mark.reliability
