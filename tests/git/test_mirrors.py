@@ -11,6 +11,7 @@ import msgspec
 import pytest
 from git_server import commit_to
 from git_server import git as run
+from silent_server import SilentServer
 
 from headgate import api
 from headgate.git import mirrors as module
@@ -285,30 +286,21 @@ async def test_a_host_that_does_not_answer_leaves_others_their_turn(  # noqa: PL
 ):
     """And without a bound for each host (the control) it has every fetch there may be."""
     commit_to(server.create("app"), {"a": "1\n"}, "One")
-    arrived = asyncio.Semaphore(0)
-
-    async def hang(reader, writer):
-        arrived.release()
-        await reader.read()
-        writer.close()
-
-    silent = await asyncio.start_server(hang, "127.0.0.1", 0)
-    port = silent.sockets[0].getsockname()[1]
-    mirrors = Mirrors(git, tmp_path / "mirrors", concurrency=4, per_host=per_host)
-    tasks = [
-        asyncio.create_task(mirrors.fetch(api.CloneSource(url=f"http://localhost:{port}/{number}.git")))
-        for number in range(8)
-    ]
-    for _ in range(per_host):
-        await asyncio.wait_for(arrived.acquire(), 20)
-    if fetched:
-        await asyncio.wait_for(mirrors.fetch(source(server, "app")), 20)
-    else:
-        with pytest.raises(TimeoutError):
-            await asyncio.wait_for(mirrors.fetch(source(server, "app")), 1)
-    await mirrors.close()
-    await asyncio.gather(*tasks, return_exceptions=True)
-    silent.close()
+    async with SilentServer() as silent:
+        mirrors = Mirrors(git, tmp_path / "mirrors", concurrency=4, per_host=per_host)
+        tasks = [
+            asyncio.create_task(mirrors.fetch(api.CloneSource(url=f"http://localhost:{silent.port}/{number}.git")))
+            for number in range(8)
+        ]
+        for _ in range(per_host):
+            await asyncio.wait_for(silent.arrived.acquire(), 20)
+        if fetched:
+            await asyncio.wait_for(mirrors.fetch(source(server, "app")), 20)
+        else:
+            with pytest.raises(TimeoutError):
+                await asyncio.wait_for(mirrors.fetch(source(server, "app")), 1)
+        await mirrors.close()
+        await asyncio.gather(*tasks, return_exceptions=True)
 
 
 async def test_a_folder_below_a_local_root_is_mirrored(tmp_path):
