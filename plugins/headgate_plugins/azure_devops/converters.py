@@ -6,7 +6,8 @@ A converter takes the resource and the message's text, and raises `ValueError` f
 from __future__ import annotations
 
 import re
-from typing import Literal
+from collections.abc import Iterable
+from typing import Literal, TypeVar
 
 from headgate import api
 from headgate_plugins.azure_devops import shapes, spelling
@@ -73,23 +74,23 @@ def pull_request_merged(change: shapes.PullRequest, text: str) -> api.Reading:
 
     https://learn.microsoft.com/en-us/azure/devops/service-hooks/events#git.pullrequest.merged
     """
-    if change.repository is not None and change.status != "completed":
+    if change.status and change.status != "completed":
         return api.Ignored(reason=f"a merge was tried; the pull request is still `{change.status[:40]}`")
-    return _change(change, "merged", _actor(change, text))
+    return _change(change, "merged", _closer(change, text))
 
 
 # What the payload does not say in a field stands in its message, in English, before "pull request". The title comes
 # behind, so that it cannot be taken for it. Words not known here are an update: at most, nothing moved.
 _SAID = re.compile(
-    r"[^\r\n]{0,300}?\s(?:(updated the source branch of|approved|has approved and left suggestions in"
-    r"|is waiting for the author in|rejected|reactivated|changed the reviewer list (?:for|of|on)) pull request\b"
+    r"[^\r\n]{0,300}?\s(?:(updated the source branch|approved|has approved and left suggestions"
+    r"|is waiting for the author|rejected|voted|reactivated|changed the reviewer list)(?: (?:for|in|of|on))? pull request\b"
     r"|(published|marked) the pull request\b( as (?:a )?draft\b)?)"
 )
 _MEANT: dict[str, api.ChangeAction] = {
-    "updated the source branch of": "updated",
+    "updated the source branch": "updated",
     "approved": "approved",
-    "has approved and left suggestions in": "approved",
-    "is waiting for the author in": "rejected",
+    "has approved and left suggestions": "approved",
+    "is waiting for the author": "rejected",
     "rejected": "rejected",
     "reactivated": "reopened",
     "published": "ready",
@@ -103,19 +104,22 @@ def pull_request_updated(change: shapes.PullRequest, text: str) -> api.Reading:
     https://learn.microsoft.com/en-us/azure/devops/service-hooks/events#git.pullrequest.updated
     """
     if change.status == "completed":
-        return _change(change, "merged", _actor(change, text))
+        return _change(change, "merged", _closer(change, text))
     if change.status == "abandoned":
-        return _change(change, "closed", _actor(change, text))
+        return _change(change, "closed", _closer(change, text))
     said = _SAID.match(text)
     words, other, draft = (said[1], said[2], said[3]) if said else (None, None, None)
     if words is not None and words.startswith("changed the reviewer list"):
         return api.Ignored(reason="a change of reviewers changes neither the code nor what a job may look at")
     action: api.ChangeAction = "draft" if draft else _MEANT.get(words or other or "", "updated")
     votes = [reviewer.vote or 0 for reviewer in change.reviewers or ()]
-    if action == "approved" and change.reviewers is not None and max(votes, default=0) < _LEAST_APPROVAL:
-        return api.Ignored(reason="an approval that was taken back before this was sent")
-    if action == "rejected" and change.reviewers is not None and min(votes, default=0) >= 0:
-        return api.Ignored(reason="a rejection that was taken back before this was sent")
+    if words == "voted" and (vote := _vote(change, text)) is not None:
+        action, votes = "approved" if vote > 0 else "rejected", [vote]
+    gone = (action == "approved" and max(votes, default=0) < _LEAST_APPROVAL) or (
+        action == "rejected" and min(votes, default=0) >= 0
+    )
+    if gone and change.reviewers is not None:
+        return api.Ignored(reason="a vote that was taken back before this was sent")
     return _change(change, action, _actor(change, text))
 
 
@@ -159,10 +163,13 @@ RESULTS: dict[str, Literal["success", "failure", "error"]] = {
 def build_complete(build: shapes.Build, text: str) -> api.Reading:  # noqa: ARG001 - a converter's signature
     """Version 2.0; 1.0 is of another kind of build and names no repository."""
     source, project = build.repository, build.project
-    if source is None or not source.name or project is None or not project.name or not build.source_version:
+    # Asked first: one that is elsewhere may have no name here, whatever the subscription sends.
+    if source is not None and source.type and source.type != "TfsGit":
+        return api.Ignored(reason=f"a build of a repository that is elsewhere (`{source.type[:40]}`)")
+    if source is None or not source.type or not source.name or project is None or not project.name:
         return api.Ignored(reason=f"`build.complete`: it names no repository; {TOO_LITTLE}")
-    if source.type != "TfsGit":
-        return api.Ignored(reason=f"a build of a repository that is elsewhere (`{str(source.type)[:40]}`)")
+    if not build.source_version:
+        return api.Ignored(reason=f"`build.complete`: it names no commit; {TOO_LITTLE}")
     name = (build.definition.name if build.definition else None) or "build"
     state = RESULTS.get(build.result or "")
     if state is None:
@@ -185,7 +192,7 @@ def build_complete(build: shapes.Build, text: str) -> api.Reading:  # noqa: ARG0
 
 
 def _change(change: shapes.PullRequest, action: api.ChangeAction, actor: str | None) -> api.Reading:
-    if change.repository is None or change.pull_request_id is None:
+    if change.repository is None or change.pull_request_id is None or not change.source_ref_name:
         return api.Ignored(reason=f"a pull request: {TOO_LITTLE}")
     head = change.last_merge_source_commit
     if head is None or not head.commit_id:
@@ -236,8 +243,27 @@ def _commit(commit: shapes.PushedCommit) -> api.Commit:
 
 def _actor(change: shapes.PullRequest, text: str) -> str | None:
     """Who the message begins with, if exactly one of those whom the payload names is called so."""
-    people = [change.created_by, change.closed_by, *(change.reviewers or ())]
+    named = _named(text, [change.created_by, change.closed_by, *(change.reviewers or ())])
+    accounts = {spelling.account(one) for one in named}
+    return accounts.pop() if len(accounts) == 1 else None
+
+
+def _closer(change: shapes.PullRequest, text: str) -> str | None:
+    """Who completed or abandoned it; the message of a merge that was tried begins with nobody."""
+    return _actor(change, text) or spelling.account(change.closed_by)
+
+
+def _vote(change: shapes.PullRequest, text: str) -> int | None:
+    """What the reviewer says whom the message begins with; `None` unless exactly one is called so."""
+    named = _named(text, change.reviewers or ())
+    return (named[0].vote or 0) if len(named) == 1 else None
+
+
+Someone = TypeVar("Someone", bound=shapes.Identity)
+
+
+def _named(text: str, people: Iterable[Someone | None]) -> list[Someone]:
+    """Those with whose name the message begins; of a name that begins another, the longer one."""
     named = [one for one in people if one is not None and one.display_name and text.startswith(f"{one.display_name} ")]
     longest = max((len(one.display_name or "") for one in named), default=0)
-    accounts = {spelling.account(one) for one in named if len(one.display_name or "") == longest}
-    return accounts.pop() if len(accounts) == 1 else None
+    return [one for one in named if len(one.display_name or "") == longest]

@@ -99,13 +99,10 @@ class CommitRef(msgspec.Struct, rename="camel"):
     commit_id: str | None = None
 
 
-class Reviewer(msgspec.Struct, rename="camel"):
+class Reviewer(Identity, rename="camel"):
     """10 approved, 5 approved with suggestions, 0 none, -5 waiting for the author, -10 rejected."""
 
     vote: int | None = None
-    unique_name: str | None = None
-    display_name: str | None = None
-    id: str | None = None
 
 
 class ForkSource(msgspec.Struct):

@@ -46,7 +46,7 @@ def branch(ref: str | None) -> str | None:
     return ref.removeprefix("refs/heads/") if ref and ref.startswith("refs/heads/") else None
 
 
-def account(person: shapes.Identity | shapes.Reviewer | None) -> str | None:
+def account(person: shapes.Identity | None) -> str | None:
     """The account's name; the identity's id says nothing to people, and is taken last."""
     return (person.unique_name or person.display_name or person.id or None) if person else None
 

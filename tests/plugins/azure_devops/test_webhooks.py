@@ -157,7 +157,9 @@ WAITS = [azure.BOB | {"vote": -5}]
         ("Bob approved pull request 7 (A faster till) in Web Shop", {"reviewers": VOTED}, "approved", "bob"),
         ("Bob has approved and left suggestions in pull request 7", {"reviewers": VOTED}, "approved", "bob"),
         ("Bob rejected pull request 7 (A faster till) in Web Shop", {"reviewers": REJECTED}, "rejected", "bob"),
+        ("Bob has approved and left suggestions on pull request 7", {"reviewers": VOTED}, "approved", "bob"),
         ("Bob is waiting for the author in pull request 7", {"reviewers": WAITS}, "rejected", "bob"),
+        ("Bob is waiting for the author on pull request 7", {"reviewers": WAITS}, "rejected", "bob"),
         ("Ada Byron published the pull request", {}, "ready", "ada"),
         ("Ada Byron marked the pull request as a draft", {"isDraft": True}, "draft", "ada"),
         ("Ada Byron reactivated pull request 7 (A faster till) in Web Shop", {}, "reopened", "ada"),
@@ -179,6 +181,21 @@ def test_a_vote_that_no_reviewer_has_any_more_is_none():
     assert "taken back" in reason(azure.updated("Bob rejected pull request 7", reviewers=VOTED))
 
 
+@pytest.mark.parametrize(("vote", "action"), [(10, "approved"), (5, "approved"), (-5, "rejected"), (-10, "rejected")])
+def test_a_vote_that_the_words_do_not_tell_stands_beside_its_reviewer(vote, action):
+    other = azure.ADA | {"vote": -vote}
+    event = only(azure.updated("Bob voted on pull request 7 (x)", reviewers=[other, azure.BOB | {"vote": vote}]))
+    assert (event.action, event.actor) == (action, "bob@acme.example")
+
+
+def test_a_vote_of_nobody_known_is_an_update_and_one_taken_back_is_none():
+    for reviewers in ([*VOTED, azure.BOB | {"uniqueName": "bob2@acme.example", "vote": -5}], [], None):
+        assert only(azure.updated("Bob voted on pull request 7", reviewers=reviewers)).action == "updated"
+    other = azure.ADA | {"vote": 10}
+    text = "Bob voted on pull request 7"
+    assert "taken back" in reason(azure.updated(text, reviewers=[other, azure.BOB | {"vote": 0}]))
+
+
 def test_new_reviewers_are_no_news_for_a_job():
     assert "reviewers" in reason(azure.updated("Ada Byron changed the reviewer list for pull request 7 (x)"))
 
@@ -194,6 +211,20 @@ def test_a_merge_that_was_only_tried_is_none():
     assert "tried" in reason(tried)
     done = azure.envelope("git.pullrequest.merged", azure.pull_request(status="completed"))
     assert only(done).action == "merged"
+
+
+@pytest.mark.parametrize(
+    ("event", "status", "action"),
+    [
+        ("git.pullrequest.merged", "completed", "merged"),
+        ("git.pullrequest.updated", "completed", "merged"),
+        ("git.pullrequest.updated", "abandoned", "closed"),
+    ],
+)
+def test_who_closed_it_is_told_where_the_words_name_nobody(event, status, action):
+    change = azure.pull_request(status=status, closedBy=azure.BOB)
+    told = only(azure.envelope(event, change, "Merge attempted for pull request 7 (A faster till)"))
+    assert (told.action, told.actor) == (action, "bob@acme.example")
 
 
 def test_a_pull_request_without_a_head_waits_for_what_follows():
@@ -248,13 +279,18 @@ def test_a_build_of_a_pull_request_is_of_no_branch():
 
 
 def test_builds_that_say_too_little_are_ignored_with_the_remedy():
-    assert "elsewhere" in reason(azure.build(repository={"type": "GitHub", "name": "acme/web"}))
+    for name in ({"name": "acme/web"}, {}):
+        assert "elsewhere (`GitHub`)" in reason(azure.build(repository={"type": "GitHub", "id": "acme/web"} | name))
     assert "unknown result" in reason(azure.build(result="none"))
-    for key in ("repository", "project", "sourceVersion"):
-        assert "names no repository" in reason(azure.without(azure.build(), "resource", key))
+    for keys in (("repository",), ("project",), ("repository", "type"), ("repository", "name")):
+        assert "names no repository" in reason(azure.without(azure.build(), "resource", *keys))
+    assert "names no commit" in reason(azure.without(azure.build(), "resource", "sourceVersion"))
 
 
-@pytest.mark.parametrize("resource", [None, {"id": 7, "url": "https://dev.azure.com/acme/_apis/x"}])
+MINIMAL = {"pullRequestId": 7, "repository": {"id": azure.REPOSITORY["id"]}}
+
+
+@pytest.mark.parametrize("resource", [None, {"id": 7, "url": "https://dev.azure.com/acme/_apis/x"}, MINIMAL])
 @pytest.mark.parametrize("event", list(azure_devops.webhooks.EVENTS))
 def test_minimal_details_are_ignored_with_the_remedy(event, resource):
     assert "Resource details to send" in reason(azure.envelope(event, resource))
