@@ -5,6 +5,8 @@ A converter raises `ValueError` for a payload that fits its shape and yet cannot
 
 from __future__ import annotations
 
+from typing import Literal
+
 from msgspec import UNSET
 
 from headgate import api
@@ -126,8 +128,8 @@ def _action(detail: shapes.PullRequestDetail) -> api.ChangeAction | None:
     return CHANGE_ACTIONS.get(detail.event)
 
 
-def comment(detail: shapes.CommentDetail, place: Place) -> api.Reading:
-    """Who commented, and on what; the text is not sent.
+def comment(detail: shapes.CommentDetail, supplement: shapes.Supplement, place: Place) -> api.Reading:
+    """Who commented, and on what; the text is sent by notification rules with full details alone.
 
     https://docs.aws.amazon.com/codecommit/latest/userguide/monitoring-events.html#commentOnPullRequestCreated
     """
@@ -135,18 +137,28 @@ def comment(detail: shapes.CommentDetail, place: Place) -> api.Reading:
     if not detail.event.endswith(("Created", "Updated")):
         return api.Ignored(reason=f"`{detail.event[:80]}` writes no comment")
     sha = api.full_sha_or_none(detail.after_commit_id)
+    beside_a_line: Literal["review", "change_request"] = "review" if supplement.file_path else "change_request"
+    url = place.page("commit", sha) if sha else None
     said = api.Comment(
         repository=place.repository,
-        on="commit" if number is None else "change_request",
+        on="commit" if number is None else beside_a_line,
         action="created" if detail.event.endswith("Created") else "edited",
-        body="",
+        body=_text(supplement.comments or [], detail.caller_user_arn),
         author=detail.caller_user_arn or "",
         change=number,
         sha=sha,
         actor=detail.caller_user_arn,
-        url=None if number is None else place.page("pull-requests", str(number), "activity"),
+        url=url if number is None else place.page("pull-requests", str(number), "activity"),
     )
     return api.Parsed(events=(said,))
+
+
+def _text(thread: list[shapes.Written], author: str | None) -> str:
+    """What `author` wrote, if it is certain: nothing marks the new comment of a thread, and an older one is old news."""
+    theirs = [one for one in thread if one.author_arn == author]
+    if len(thread) == 1 and not (thread[0].author_arn or "").startswith("arn:"):
+        theirs = thread  # an assumed role is also written as an id and a session
+    return (theirs[0].comment_text or "") if len(theirs) == 1 else ""
 
 
 def _move(

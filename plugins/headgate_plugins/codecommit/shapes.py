@@ -62,8 +62,32 @@ class Records(msgspec.Struct, rename={"records": "Records"}):
     records: list[Record]
 
 
-class Bridged(msgspec.Struct, rename={"detail_type": "detail-type", "notification_type": "detailType"}):
-    """An EventBridge event; notification rules write `detailType`.
+class Written(msgspec.Struct, rename="camel"):
+    """What somebody wrote."""
+
+    comment_text: str | None = None
+    author_arn: str | None = None
+
+
+class Supplement(msgspec.Struct, rename="camel"):
+    """What a notification rule with full details adds to a comment: its thread, and the file it is beside.
+
+    https://docs.aws.amazon.com/dtconsole/latest/userguide/concepts.html#detail-type
+    """
+
+    comments: list[Written] | None = None
+    file_path: str | None = None
+
+
+class Bridged(
+    msgspec.Struct,
+    rename={
+        "detail_type": "detail-type",
+        "notification_type": "detailType",
+        "supplement": "additionalAttributes",
+    },
+):
+    """An EventBridge event; notification rules write `detailType`, and may add something.
 
     https://docs.aws.amazon.com/codecommit/latest/userguide/monitoring-events.html
     """
@@ -74,6 +98,7 @@ class Bridged(msgspec.Struct, rename={"detail_type": "detail-type", "notificatio
     notification_type: str | None = None
     region: str | None = None
     resources: list[str] = []
+    supplement: dict[str, Any] | None = None
 
 
 class ReferenceDetail(msgspec.Struct, rename="camel"):
@@ -108,7 +133,7 @@ class PullRequestDetail(msgspec.Struct, rename="camel"):
 
 
 class CommentDetail(msgspec.Struct, rename="camel"):
-    """Of `CodeCommit Comment on Pull Request` and `… on Commit`. What was written is not sent."""
+    """Of `CodeCommit Comment on Pull Request` and `… on Commit`. What was written stands in the `Supplement`, if at all."""
 
     event: str
     repository_name: str | None = None

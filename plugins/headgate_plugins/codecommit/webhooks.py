@@ -28,12 +28,19 @@ def _reader(shape: type[Any], converter: Callable[[Any, Place], api.Reading]) ->
     return read_detail
 
 
+def _read_comment(detail: dict[str, Any], event: shapes.Bridged) -> api.Reading:
+    told = api.fit(detail, shapes.CommentDetail)
+    supplement = api.fit(event.supplement or {}, shapes.Supplement)
+    place = Place(region=event.region, name=told.repository_name, arns=event.resources)
+    return converters.comment(told, supplement, place)
+
+
 # https://docs.aws.amazon.com/codecommit/latest/userguide/monitoring-events.html
 READERS: dict[str, Reader] = {
     "CodeCommit Repository State Change": _reader(shapes.ReferenceDetail, converters.state_change),
     "CodeCommit Pull Request State Change": _reader(shapes.PullRequestDetail, converters.pull_request),
-    "CodeCommit Comment on Pull Request": _reader(shapes.CommentDetail, converters.comment),
-    "CodeCommit Comment on Commit": _reader(shapes.CommentDetail, converters.comment),
+    "CodeCommit Comment on Pull Request": _read_comment,
+    "CodeCommit Comment on Commit": _read_comment,
 }
 QUIET = {
     "CodeCommit Approval Rule Template Change": "a template of approval rules is on no change",

@@ -180,6 +180,47 @@ def test_comments_come_without_their_text():
     assert made.url == f"{CONSOLE}/pull-requests/7/activity?region=eu-central-1"
     edited = only(bridged("Comment on Commit", event="commentOnCommitUpdated", **told))
     assert (edited.on, edited.change, edited.action, edited.author) == ("commit", None, "edited", ADA)
+    assert edited.url == f"{CONSOLE}/commit/{B}?region=eu-central-1"
+
+
+BOB = "arn:aws:iam::123456789012:user/bob"
+
+
+def noted(thread, **added):
+    """As a notification rule with full details sends it."""
+    told = {"repositoryName": "web", "afterCommitId": B, "beforeCommitId": A, "commentId": "c1", "pullRequestId": "7"}
+    event = bridged("Comment on Pull Request", event="commentOnPullRequestCreated", **told)
+    event["detailType"] = event.pop("detail-type")
+    comments = thread and [{"authorArn": author, "commentText": text} for author, text in thread]
+    return event | {"additionalAttributes": {"comments": comments, "filePath": None, "commentedLine": None} | added}
+
+
+@pytest.mark.parametrize(
+    ("thread", "body"),
+    [
+        ([(ADA, "Please build")], "Please build"),
+        # An assumed role is written in several ways.
+        ([("AROAEXAMPLE:ada", "Please build")], "Please build"),
+        ([(BOB, "Please build")], ""),
+        ([(BOB, "Why?"), (ADA, "Please build")], "Please build"),
+        ([(ADA, "Please build"), (BOB, "No"), (ADA, "Why not?")], ""),
+        ([(BOB, "Why?"), (BOB, "Well?")], ""),
+        ([(ADA, None)], ""),
+        ([], ""),
+        (None, ""),
+    ],
+)
+def test_a_notification_rule_tells_the_text_where_it_is_certain_which_one_is_new(thread, body):
+    comment = only(noted(thread))
+    assert (comment.on, comment.change, comment.body, comment.author) == ("change_request", 7, body, ADA)
+
+
+def test_a_comment_beside_a_line_is_part_of_a_review():
+    line = noted([(ADA, "Typo")], filePath="till.py", commentedLine="pritn(1)", commentedLineNumber="5")
+    assert only(line).on == "review"
+    nothing = noted([])
+    for event in (nothing | {"additionalAttributes": None}, nothing | {"additionalAttributes": {}}):
+        assert only(event).on == "change_request"
 
 
 @pytest.mark.parametrize("kind", ["Approval Rule Template Change", "Comment Reaction Change", "Teleport"])
@@ -273,6 +314,7 @@ def test_what_is_of_another_service_is_ignored_with_a_reason(value):
         moved("referenceUpdated", oldCommitId=A),
         moved("referenceCreated", commitId=7),
         moved("referenceCreated", commitId=B) | {"detail": 7},
+        noted([(7, "Please build")]),
         moved("referenceCreated", commitId=B) | {"region": "evil.org/x"},
         moved("referenceCreated", commitId=B) | {"region": None, "resources": []},
         moved("referenceCreated", commitId=B, repositoryName="../etc"),
