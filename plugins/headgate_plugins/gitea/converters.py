@@ -321,6 +321,13 @@ def action_run(payload: shapes.ActionRunPayload) -> api.Reading:
     )
 
 
+PULL = "refs/pull/"
+"""How the ref of a head begins that has no branch, or has none any more."""
+
+AGIT_FLOW = 1
+"""https://codeberg.org/api/swagger, the `flow` of a pull request."""
+
+
 def _change(payload: shapes.PullRequestPayload, action: api.ChangeAction) -> api.ChangeRequest:
     change = payload.pull_request
     number = change.number if change.number is not None else payload.number
@@ -329,16 +336,17 @@ def _change(payload: shapes.PullRequestPayload, action: api.ChangeAction) -> api
     head = _side(change.head, change.head_branch, change.head_repo)
     base = _side(change.base, change.base_branch, change.base_repo)
     repository = _repository(payload.repository)
-    source, from_fork = _source(head, base, repository)
+    source, from_fork = (None, True) if _is_agit(change, head) else _source(head, base, repository)
     sha = api.full_sha_or_none(head.sha)
+    branch = (head.label or head.ref) if head.ref.startswith(PULL) else head.ref
     # Gogs moves a pull request's own ref only after it has told of it; a branch has moved by then.
-    moved = sha is not None or from_fork
+    moved = sha is not None or from_fork or branch != head.ref
     return api.ChangeRequest(
         repository=repository,
         number=number,
         action=action,
         title=change.title,
-        source=api.ChangeSource(repository=source, branch=head.ref, sha=sha),
+        source=api.ChangeSource(repository=source, branch=branch, sha=sha),
         target=api.ChangeTarget(branch=base.ref, sha=api.full_sha_or_none(base.sha)),
         author=_actor(change.user) or "ghost",
         actor=_actor(payload.sender),
@@ -357,6 +365,15 @@ def _side(side: shapes.Side | None, branch: str | None, repo: shapes.Repo | None
     if not branch:
         raise ValueError("the pull request names no branch")
     return shapes.Side(ref=branch, repo=repo)
+
+
+def _is_agit(change: shapes.PullRequest, head: shapes.Side) -> bool:
+    """Whether it was pushed to `refs/for/…`, which whoever may read the repository may do.
+
+    Servers name the repository itself as the head's, and yet what was pushed is no more trusted than a fork; their own
+    Actions take it for one, too. https://docs.gitea.com/usage/agit
+    """
+    return change.flow == AGIT_FLOW or (head.ref.startswith(PULL) and not head.label)
 
 
 def _source(head: shapes.Side, base: shapes.Side, repository: api.Repository) -> tuple[api.Repository | None, bool]:

@@ -76,16 +76,24 @@ class Label(msgspec.Struct):
 
 
 class Side(msgspec.Struct):
-    """Head or base of a pull request; `repo` is null when the fork was deleted."""
+    """Head or base of a pull request; `repo` is null when the fork was deleted.
+
+    Where the head's branch is gone, `ref` is `refs/pull/7/head` and `label` the branch that was. An AGit pull request
+    never had one: its `label` is empty.
+    """
 
     ref: str
+    label: str | None = None
     sha: str | None = None
     repo: Repo | None = None
     repo_id: int | None = None
 
 
 class PullRequest(msgspec.Struct):
-    """A pull request. Gogs has no `head` and `base`: it names branches and repositories, and no commit."""
+    """A pull request. Gogs has no `head` and `base`: it names branches and repositories, and no commit.
+
+    `flow`, of Forgejo only: 1 for AGit.
+    """
 
     title: str
     number: int | None = None
@@ -100,6 +108,7 @@ class PullRequest(msgspec.Struct):
     draft: bool | None = None
     merged: bool | None = None
     labels: list[Label] | None = None
+    flow: int | None = None
 
 
 class Before(msgspec.Struct):

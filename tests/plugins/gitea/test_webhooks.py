@@ -275,6 +275,29 @@ def test_forks_are_marked_and_so_is_what_does_not_say():
     assert found["the same by its number"].source.repository == HERE
 
 
+@pytest.mark.parametrize("flavour", ["gitea", "forgejo"])
+@pytest.mark.parametrize("action", ["opened", "synchronized"])
+def test_what_was_uploaded_without_a_branch_is_a_strangers(flavour, action):
+    """AGit: who may read the repository may push to `refs/for/main`, and the head's repository is said to be this one."""
+    event = event_of("pull_request", pull(action, head={"ref": "refs/pull/7/head", "label": ""}), flavour=flavour)
+    assert (event.from_fork, event.source.repository, event.head_ref) == (True, None, "refs/pull/7/head")
+    assert event.source.sha == B
+    by_flow = event_of("pull_request", pull(action, flow=1), flavour=flavour)
+    assert (by_flow.from_fork, by_flow.source.repository) == (True, None)
+    # The control: a branch of the repository itself is nobody else's.
+    assert not event_of("pull_request", pull(action, flow=0), flavour=flavour).from_fork
+
+
+def test_a_branch_that_is_gone_is_still_called_by_its_name():
+    head = {"ref": "refs/pull/7/head", "label": "topic/x"}
+    merged = event_of("pull_request", pull("closed", head=head, merged=True))
+    assert (merged.source.branch, merged.source.repository, merged.from_fork) == ("topic/x", HERE, False)
+    unknown = event_of("pull_request", pull("closed", head=head | {"sha": ""}))
+    assert (unknown.source.sha, unknown.head_ref) == (None, "refs/pull/7/head")
+    deleted = event_of("pull_request", pull("closed", head=head | {"repo": None, "repo_id": -1}))
+    assert (deleted.source.branch, deleted.source.repository, deleted.from_fork) == ("topic/x", None, True)
+
+
 def test_a_number_may_stand_outside():
     assert event_of("pull_request", pull(number=9) | {"number": 9}).number == 7
     outside = pull()
