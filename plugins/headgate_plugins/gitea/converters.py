@@ -118,12 +118,11 @@ def _full_ref(prefix: str, ref: str) -> str:
     return ref if ref.startswith(prefix) else prefix + ref
 
 
-# https://docs.gitea.com/usage/repository/webhooks; `closed` and `edited` are told apart below.
+# https://docs.gitea.com/usage/repository/webhooks; `closed`, `edited` and `label_updated` are told apart below.
 CHANGE_ACTIONS: Mapping[str, api.ChangeAction] = {
     "opened": "opened",
     "synchronized": "updated",
     "reopened": "reopened",
-    "label_updated": "labelled",
     "label_cleared": "unlabelled",
 }
 QUIET_ACTIONS = frozenset(
@@ -136,6 +135,8 @@ def pull_request(payload: shapes.PullRequestPayload) -> api.Reading:
     """What happened to a pull request; with the action `reviewed`, what somebody thinks of it."""
     if payload.action == "reviewed":
         return review(payload)
+    if payload.action == "label_updated":
+        return _parsed(*(_change(payload, action) for action in _labelled(payload.changes)))
     action = CHANGE_ACTIONS.get(payload.action)
     if payload.action == "closed":
         action = "merged" if payload.pull_request.merged else "closed"
@@ -145,6 +146,13 @@ def pull_request(payload: shapes.PullRequestPayload) -> api.Reading:
         why = "changes nothing a job looks at" if payload.action in QUIET_ACTIONS else "is not known"
         return api.Ignored(reason=f"the action `{payload.action[:80]}` of a pull request {why}")
     return _parsed(_change(payload, action))
+
+
+def _labelled(changes: shapes.Changes | None) -> tuple[api.ChangeAction, ...]:
+    """Whether labels came, went, or both; servers that tell only those that are there now say that some came."""
+    if changes is None or not changes.removed_labels:
+        return ("labelled",)
+    return ("labelled", "unlabelled") if changes.added_labels else ("unlabelled",)
 
 
 def _edited(payload: shapes.PullRequestPayload) -> api.ChangeAction:

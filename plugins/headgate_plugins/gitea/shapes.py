@@ -118,9 +118,11 @@ class Before(msgspec.Struct):
 
 
 class Changes(msgspec.Struct):
-    """What an edit changed."""
+    """What an edit changed; newer versions of Gitea tell which labels came and went, too."""
 
     title: Before | None = None
+    added_labels: list[Label] | None = None
+    removed_labels: list[Label] | None = None
 
 
 class Review(msgspec.Struct):

@@ -234,6 +234,25 @@ def test_what_happens_to_a_pull_request(payload, action):
         assert event_of(event, payload).action == action
 
 
+@pytest.mark.parametrize(
+    ("added", "removed", "actions"),
+    [
+        (["bug"], [], ["labelled"]),
+        (["bug"], None, ["labelled"]),
+        ([], ["ui"], ["unlabelled"]),
+        (None, ["ui"], ["unlabelled"]),
+        (["bug"], ["ui"], ["labelled", "unlabelled"]),
+        ([], [], ["labelled"]),
+    ],
+)
+def test_newer_servers_tell_which_labels_came_and_went(added, removed, actions):
+    named = {"added_labels": added, "removed_labels": removed}
+    changes = {key: names and [{"name": name} for name in names] for key, names in named.items()}
+    found = read("pull_request", pull("label_updated", changes=changes)).events
+    assert [one.action for one in found] == actions
+    assert {one.labels for one in found} == {("bug", "ui")}
+
+
 @pytest.mark.parametrize("action", ["assigned", "milestoned", "review_requested", "invented_tomorrow"])
 def test_what_changes_nothing_is_ignored(action):
     assert action in read("pull_request", pull(action)).reason
