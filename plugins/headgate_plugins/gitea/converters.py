@@ -193,6 +193,7 @@ def review(payload: shapes.PullRequestPayload, verdict: str = "") -> api.Reading
                 body=said.content,
                 author=change.actor or "ghost",
                 change=change.number,
+                sha=change.source.sha,
                 actor=change.actor,
                 url=change.url,
             )
@@ -215,6 +216,7 @@ def comment(payload: shapes.CommentPayload) -> api.Reading:
     if action is None:
         return api.Ignored(reason=f"the action `{payload.action[:80]}` of a comment does not change it")
     on_change = bool(payload.is_pull) or payload.issue.pull_request is not None
+    head = payload.pull_request.head if payload.pull_request else None
     return _parsed(
         api.Comment(
             repository=_repository(payload.repository),
@@ -223,6 +225,7 @@ def comment(payload: shapes.CommentPayload) -> api.Reading:
             body=payload.comment.body,
             author=_actor(payload.comment.user) or "ghost",
             change=payload.issue.number if on_change else None,
+            sha=api.full_sha_or_none(head.sha) if head else None,
             actor=_actor(payload.sender),
             url=payload.comment.html_url or None,
         )

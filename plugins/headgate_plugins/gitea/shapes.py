@@ -159,13 +159,26 @@ class Issue(msgspec.Struct):
     pull_request: dict[str, object] | None = None
 
 
+class Head(msgspec.Struct):
+    """Where the head of a pull request is."""
+
+    sha: str | None = None
+
+
+class CommentedPullRequest(msgspec.Struct):
+    """As much of a pull request as a comment on it needs."""
+
+    head: Head | None = None
+
+
 class CommentPayload(msgspec.Struct):
-    """`issue_comment`: on an issue or on a pull request."""
+    """`issue_comment`: on an issue or on a pull request, which newer versions of Gitea add."""
 
     action: str
     issue: Issue
     comment: WrittenComment
     repository: Repo
+    pull_request: CommentedPullRequest | None = None
     is_pull: bool | None = None
     sender: User | None = None
 

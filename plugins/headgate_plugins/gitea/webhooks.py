@@ -52,20 +52,22 @@ UNUSED: Mapping[str, str] = {
     "wiki": "jobs do not wait for wiki pages",
 }
 
-# What only one kind of payload has at its top, the most telling first; `deleted` is told from `created` below.
+# What only one kind of payload has at its top, the most telling first; `deleted` is told from `created` below. A wiki's
+# page has a `comment`, too, and a comment the `pull_request` it is on.
 MARKS: Mapping[str, str] = {
     "forkee": "fork",
     "workflow_job": "workflow_job",
     "workflow_run": "workflow_run",
-    "pull_request": "pull_request",
+    "page": "wiki",
     "comment": "issue_comment",
+    "pull_request": "pull_request",
     "release": "release",
     "after": "push",
     "package": "package",
     "run": "action_run_success",
-    "page": "wiki",
     "context": "status",
     "issue": "issues",
+    "organization": "repository",
 }
 
 

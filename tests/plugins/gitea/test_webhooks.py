@@ -371,6 +371,7 @@ def test_a_verdict_and_its_words(event, kind, action):
         body="well done",
         author="ada",
         change=7,
+        sha=B,
         actor="ada",
         url=f"{SITE}/Acme/Web/pulls/7",
     )
@@ -412,7 +413,17 @@ def test_comments_on_pull_requests_and_issues(flavour, action):
     by_flag = comment(action, is_pull=True)
     for payload in (by_field, by_flag):
         found = event_of("issue_comment", payload, flavour=flavour)
-        assert (found.on, found.change) == ("change_request", 7)
+        assert (found.on, found.change, found.sha) == ("change_request", 7, None)
+
+
+@pytest.mark.parametrize("action", ["created", "edited"])
+def test_newer_servers_tell_the_pull_request_that_a_comment_is_on(action):
+    """With it and without the header it was once taken for the pull request itself."""
+    payload = comment(action, is_pull=True, pull_request=pull()["pull_request"])
+    found = event_of("issue_comment", payload)
+    assert (found.on, found.change, found.sha) == ("change_request", 7, B)
+    assert event_of(None, payload) == found
+    assert event_of("issue_comment", payload | {"pull_request": {"head": None}}).sha is None
 
 
 def test_another_action_of_a_comment_is_ignored():
@@ -571,6 +582,10 @@ def test_kept_bodies_without_headers_show_what_they_are():
         assert read(None, payload) == read(event, payload)
         assert read(None, payload, headers=(("x-gogs-event", "wiki"),)) == read(event, payload)
     assert "`issues`" in read(None, {"action": "opened", "issue": {"number": 1}, "repository": REPO}).reason
+    page = {"action": "edited", "page": "Home", "comment": "a word on it", "repository": REPO, "sender": ADA}
+    assert "`wiki`" in read(None, page).reason
+    made = {"action": "created", "repository": REPO, "organization": {"login": "Acme"}, "sender": ADA}
+    assert "`repository`" in read(None, made).reason
     assert "`push`" in read(None, ref_payload("branch")).reason
     for payload in ({}, {"id": 1, "title": "a pull request as the API has it"}, {"repository": REPO}, [], 7):
         assert "no known event" in read(None, payload).reason
