@@ -180,13 +180,15 @@ def _comment(
     commit: str | None = None,
 ) -> api.Reading:
     comment = payload.comment
+    # The documented comment has no `user`: whoever made it just now is its author.
+    author = account(comment.user) or (account(payload.actor) if action == "created" else None)
     return _parsed(
         api.Comment(
             repository=_repository(payload.repository),
             on=on,
             action=action,
             body=(comment.content.raw if comment.content else None) or "",
-            author=account(comment.user) or NOBODY,
+            author=author or NOBODY,
             change=change,
             sha=commit,
             actor=account(payload.actor),
@@ -249,7 +251,7 @@ def person(author: shapes.Author | None) -> api.Person:
     if author is None:
         return api.Person()
     if author.raw is None:
-        return api.Person(name=account(author.user) or "")
+        return api.Person(name=account(author.user) or account(author) or "")
     found = _RAW_AUTHOR.fullmatch(author.raw)
     if found is None:
         return api.Person(name=author.raw.strip())

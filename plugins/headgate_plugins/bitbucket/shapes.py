@@ -53,8 +53,11 @@ class Repo(msgspec.Struct):
     mainbranch: Branch | None = None
 
 
-class Author(msgspec.Struct):
-    """Who wrote a commit: `raw` is `Name <address>`, as git has it."""
+class Author(User):
+    """Who wrote a commit: `raw` is `Name <address>`, as git has it. The documentation's samples have an account here.
+
+    https://support.atlassian.com/bitbucket-cloud/docs/event-payloads/#Push
+    """
 
     raw: str | None = None
     user: User | None = None

@@ -217,8 +217,9 @@ def test_an_author_is_a_name_and_an_address(raw, name, email):
 
 
 def test_an_author_without_a_raw_form_is_the_account():
-    changed = {**commit(NEW), "author": {"user": ADA}}
-    assert one("repo:push", pushed(moved(commits=[changed]))).commits[0].author == api.Person(name="ada")
+    for author in ({"user": ADA}, ADA):
+        changed = {**commit(NEW), "author": author}
+        assert one("repo:push", pushed(moved(commits=[changed]))).commits[0].author == api.Person(name="ada")
 
 
 @pytest.mark.parametrize(
@@ -385,6 +386,20 @@ def test_a_comment_on_a_line_is_part_of_a_review():
 
 def test_a_comment_without_a_text_is_empty():
     assert one("pullrequest:comment_deleted", commented(content=None, user=None)).body == ""
+
+
+@pytest.mark.parametrize(
+    ("event", "actor", "author"),
+    [
+        ("pullrequest:comment_created", ADA, "ada"),
+        ("pullrequest:comment_created", None, "former user"),
+        # Who takes a comment away need not have written it.
+        ("pullrequest:comment_deleted", ADA, "former user"),
+    ],
+)
+def test_a_comment_without_an_author_is_of_whoever_makes_it(event, actor, author):
+    """The documentation's comments have no user, only an actor beside them."""
+    assert one(event, {**commented(user=None), "actor": actor}).author == author
 
 
 def test_a_comment_on_a_commit():
