@@ -44,6 +44,7 @@ def push(payload: shapes.PushPayload) -> api.Reading:
                 after=after,
                 actor=actor,
                 url=payload.compare_url or None,
+                forced=before is not None and after is not None,  # git moves no tag without force
                 commits=commits,
             )
         )
@@ -411,7 +412,7 @@ def _commit(commit: shapes.PushedCommit) -> api.Commit:
 def _repository(repo: shapes.Repo) -> api.Repository:
     path = repo.full_name or f"{_actor(repo.owner) or ''}/{repo.name or ''}"
     normalise(path)
-    url = repo.html_url or repo.clone_url
+    url = repo.html_url or repo.clone_url or repo.url
     return api.Repository(host=api.host_of(url) if url else DEFAULT_HOST, path=path)
 
 

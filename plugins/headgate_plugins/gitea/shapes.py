@@ -24,6 +24,7 @@ class Repo(msgspec.Struct):
     owner: User | None = None
     html_url: str | None = None
     clone_url: str | None = None
+    url: str | None = None
     default_branch: str | None = None
 
 

@@ -106,6 +106,13 @@ def test_created_and_deleted_refs_of_pushes():
     assert (type(gone), gone.before, gone.after) == (api.Tag, A, None)
 
 
+def test_a_tag_moves_by_force_only():
+    moved = event_of("push", push(ref="refs/tags/v1"))
+    assert (moved.before, moved.after, moved.forced) == (A, C, True)
+    assert not event_of("push", push(ref="refs/tags/v1", before=ZERO)).forced
+    assert not event_of("push", push(ref="refs/tags/v1", after=ZERO)).forced
+
+
 @pytest.mark.parametrize("sha", [A, ZERO])
 def test_the_button_test_is_a_ping(sha):
     """It posts a push from the head to itself; in an empty repository from nothing to nothing."""
@@ -594,5 +601,7 @@ def test_kept_bodies_without_headers_show_what_they_are():
 def test_an_older_payload_names_its_repository_by_owner_and_name():
     older = {"name": "Web", "owner": {"username": "Acme"}, "clone_url": f"{SITE}/Acme/Web.git"}
     assert event_of("push", push(repository=older)).repository == HERE
+    oldest = {"name": "Web", "owner": {"name": "Acme", "username": "Acme"}, "url": f"{SITE}/Acme/Web"}
+    assert event_of("push", push(repository=oldest), flavour="gogs").repository == HERE
     bare = event_of("push", push(repository={"full_name": "Acme/Web"}))
     assert bare.repository == api.Repository(host="localhost", path="Acme/Web")
