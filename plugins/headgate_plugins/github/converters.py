@@ -7,6 +7,8 @@ from __future__ import annotations
 
 from typing import Literal
 
+from msgspec import UNSET
+
 from headgate import api
 from headgate_plugins.github import shapes
 from headgate_plugins.github.names import normalise
@@ -269,7 +271,15 @@ def check_run(payload: shapes.CheckRunPayload) -> api.Reading:
 def workflow_run(payload: shapes.WorkflowRunPayload) -> api.Reading:
     """https://docs.github.com/en/webhooks/webhook-events-and-payloads#workflow_run"""
     run = payload.workflow_run
-    return _checked(payload, run, run.name or "workflow", run.head_branch, run.html_url)
+    name = run.name or (payload.workflow.name if payload.workflow else None) or "workflow"
+    return _checked(payload, run, name, run.head_branch if _is_ours(payload) else None, run.html_url)
+
+
+def _is_ours(payload: shapes.WorkflowRunPayload) -> bool:
+    head = payload.workflow_run.head_repository
+    if head is UNSET:  # older servers do not say it
+        return True
+    return head is not None and normalise(_repository(head).path) == normalise(_repository(payload.repository).path)
 
 
 def _checked(

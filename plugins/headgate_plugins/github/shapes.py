@@ -272,12 +272,22 @@ class CheckRunPayload(msgspec.Struct):
     sender: User | None = None
 
 
+class Workflow(msgspec.Struct):
+    """https://docs.github.com/en/rest/actions/workflows"""
+
+    name: str | None = None
+
+
 class WorkflowRun(msgspec.Struct):
-    """https://docs.github.com/en/rest/actions/workflow-runs"""
+    """`head_branch` is of `head_repository`, which is a fork at times, and null when that is gone.
+
+    https://docs.github.com/en/rest/actions/workflow-runs
+    """
 
     head_sha: str
     name: str | None = None
     head_branch: str | None = None
+    head_repository: Repo | msgspec.UnsetType | None = msgspec.UNSET
     status: str | None = None
     conclusion: str | None = None
     html_url: str | None = None
@@ -289,4 +299,5 @@ class WorkflowRunPayload(msgspec.Struct):
     action: str
     workflow_run: WorkflowRun
     repository: Repo
+    workflow: Workflow | None = None
     sender: User | None = None

@@ -108,3 +108,42 @@ def test_a_delivery_without_its_event_header_is_unreadable():
 def test_an_older_payload_names_its_repository_by_owner_and_name():
     (push,) = read("push--moved", repository={"name": "Web", "owner": {"name": "Acme"}}).events
     assert push.repository == api.Repository(host="github.com", path="Acme/Web")
+
+
+RUN = {
+    "name": "CI",
+    "head_sha": "b2" * 20,
+    "head_branch": "main",
+    "status": "completed",
+    "conclusion": "success",
+}
+FORK = {"name": "Web", "full_name": "bob/Web", "html_url": "https://github.com/bob/Web"}
+HOME = {"name": "Web", "full_name": "ACME/web", "html_url": "https://github.com/Acme/Web"}
+
+
+@pytest.mark.parametrize(
+    ("head", "branches"),
+    [
+        ({}, ("main",)),
+        ({"head_repository": HOME}, ("main",)),
+        ({"head_repository": FORK}, ()),
+        ({"head_repository": None}, ()),
+    ],
+)
+def test_the_branch_of_a_fork_is_none_of_ours(head, branches):
+    (status,) = read("workflow_run--completed", workflow_run=RUN | head).events
+    assert status.branches == branches
+
+
+@pytest.mark.parametrize(
+    ("name", "workflow", "context"),
+    [
+        ("", {"name": "tests"}, "tests"),
+        (None, {"name": "tests"}, "tests"),
+        ("", None, "workflow"),
+        ("", {}, "workflow"),
+    ],
+)
+def test_a_run_without_a_name_is_called_as_its_workflow(name, workflow, context):
+    (status,) = read("workflow_run--completed", workflow_run=RUN | {"name": name}, workflow=workflow).events
+    assert status.context == context
