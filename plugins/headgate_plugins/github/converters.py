@@ -269,7 +269,10 @@ def check_run(payload: shapes.CheckRunPayload) -> api.Reading:
 
 
 def workflow_run(payload: shapes.WorkflowRunPayload) -> api.Reading:
-    """https://docs.github.com/en/webhooks/webhook-events-and-payloads#workflow_run"""
+    """A run for a fork names the fork's branch, which says nothing of ours: a fork may call its branch `main`.
+
+    https://docs.github.com/en/webhooks/webhook-events-and-payloads#workflow_run
+    """
     run = payload.workflow_run
     name = run.name or (payload.workflow.name if payload.workflow else None) or "workflow"
     return _checked(payload, run, name, run.head_branch if _is_ours(payload) else None, run.html_url)

@@ -35,6 +35,7 @@ EVENTS: dict[str, tuple[type, Callable[[Any], api.Reading]]] = {
 SAID_BY_PUSH = {
     "create": "a new branch or tag arrives as `push`, too, with its commits",
     "delete": "a deleted branch or tag arrives as `push`, too, with the commit it pointed to",
+    "merge_group": "what waits in a merge queue arrives as `push`, too, of the branch `gh-readonly-queue/…` it is on",
 }
 
 
@@ -72,8 +73,15 @@ def read_offline(delivery: api.Delivery) -> api.Reading:
     return read(msgspec.structs.replace(delivery, headers=headers))
 
 
-# The first whose keys are all there; what has more of them stands before what has some.
+# The first whose keys are all there; what has more of them stands before what has some. Those that no job can wait for
+# stand here because they carry what others are told by.
 TOLD_BY: dict[str, frozenset[str]] = {
+    "workflow_job": frozenset({"workflow_job"}),
+    "deployment_status": frozenset({"deployment_status"}),
+    "deployment": frozenset({"deployment"}),
+    "deployment_review": frozenset({"workflow_run", "since"}),
+    "discussion_comment": frozenset({"comment", "discussion"}),
+    "pull_request_review_thread": frozenset({"thread", "pull_request"}),
     "pull_request_review": frozenset({"review", "pull_request"}),
     "pull_request_review_comment": frozenset({"comment", "pull_request"}),
     "issue_comment": frozenset({"comment", "issue"}),

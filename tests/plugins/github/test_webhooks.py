@@ -147,3 +147,29 @@ def test_the_branch_of_a_fork_is_none_of_ours(head, branches):
 def test_a_run_without_a_name_is_called_as_its_workflow(name, workflow, context):
     (status,) = read("workflow_run--completed", workflow_run=RUN | {"name": name}, workflow=workflow).events
     assert status.context == context
+
+
+def test_a_merge_group_is_told_by_the_push_of_its_branch():
+    group = {"head_sha": "b2" * 20, "head_ref": "refs/heads/gh-readonly-queue/main/pr-7", "base_ref": "refs/heads/main"}
+    body = json.dumps({"action": "checks_requested", "merge_group": group, "repository": HOME}).encode()
+    assert "gh-readonly-queue" in KIND.read(delivery("merge_group", body)).reason
+
+
+@pytest.mark.parametrize(
+    ("event", "payload"),
+    [
+        ("deployment", {"deployment": {}, "workflow": {"name": "CI"}, "workflow_run": RUN}),
+        ("deployment_status", {"deployment_status": {}, "deployment": {}, "check_run": None, "workflow_run": None}),
+        ("deployment_status", {"deployment_status": {}, "deployment": {}, "check_run": RUN, "workflow_run": RUN}),
+        ("deployment_review", {"since": "5 minutes ago", "workflow_run": RUN}),
+        ("discussion_comment", {"comment": {"body": "/deploy"}, "discussion": {"number": 4}}),
+        ("pull_request_review_thread", {"thread": {}, "pull_request": {"number": 7}}),
+        ("workflow_job", {"workflow_job": RUN, "deployment": {}}),
+    ],
+)
+def test_without_its_header_nothing_is_taken_for_what_it_carries(event, payload):
+    """For `headgate parse`: a deployment carries the run that made it, and the run says that all went well."""
+    body = json.dumps({"action": "created", "repository": HOME} | payload).encode()
+    nameless = msgspec.structs.replace(delivery(event, body), headers=())
+    assert KIND.read(nameless) == KIND.read(delivery(event, body))
+    assert f"`{event}`" in KIND.read(nameless).reason
