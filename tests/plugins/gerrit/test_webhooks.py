@@ -229,6 +229,14 @@ LOCAL = api.Repository(host="localhost", path="acme/web")
             update("refs/tags/v1", before=ZERO),
             api.Tag(repository=LOCAL, ref="refs/tags/v1", tag="v1", before=None, after=B, actor="ada"),
         ),
+        (
+            update("refs/tags/v1"),
+            api.Tag(repository=LOCAL, ref="refs/tags/v1", tag="v1", before=A, after=B, actor="ada", forced=True),
+        ),
+        (
+            update("refs/tags/v1", after=ZERO),
+            api.Tag(repository=LOCAL, ref="refs/tags/v1", tag="v1", before=A, after=None, actor="ada"),
+        ),
     ],
 )
 def test_branches_and_tags_that_move(moved, event):
