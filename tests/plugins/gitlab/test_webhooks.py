@@ -188,6 +188,20 @@ def test_a_doubled_header_and_a_body_without_a_name_are_unreadable():
             KIND.read(delivery(event, b"{}"))
 
 
+@pytest.mark.parametrize(
+    ("event", "kind"),
+    [
+        ("Issue Hook", "issue"),
+        ("Work Item Hook", "work_item"),
+        ("Wiki Page Hook", "wiki_page"),
+        ("Deployment Hook", "deployment"),
+    ],
+)
+def test_a_reason_is_the_same_by_the_header_and_by_the_body(event, kind):
+    reasons = {KIND.read(delivery(name, json.dumps({"object_kind": kind}).encode())).reason for name in (event, None)}
+    assert {reason.partition(": ")[2] for reason in reasons} == {gitlab.webhooks.UNWANTED[kind]}
+
+
 def test_a_ref_that_is_neither_branch_nor_tag_is_ignored():
     assert isinstance(read("push--moved", ref="refs/environments/x"), api.Ignored)
 
