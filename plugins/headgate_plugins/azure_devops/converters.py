@@ -20,7 +20,7 @@ TOO_LITTLE = (
 def push(payload: shapes.Push, text: str) -> api.Reading:  # noqa: ARG001 - a converter's signature
     """Each branch is a `Push`, each tag a `Tag`. https://learn.microsoft.com/en-us/azure/devops/service-hooks/events#git.push
 
-    Nothing says whether a push was forced, nor which of its commits belong to which ref.
+    Nothing says whether a branch was forced, nor which of its commits belong to which ref.
     """
     if payload.repository is None or payload.ref_updates is None:
         return api.Ignored(reason=f"`git.push`: {TOO_LITTLE}")
@@ -48,6 +48,7 @@ def _move(
         tag = update.name.removeprefix("refs/tags/")
         return api.Tag(
             repository=repository, ref=update.name, tag=tag, before=before, after=after, actor=actor, url=url,
+            forced=before is not None and after is not None,  # git moves no tag without force
             commits=commits,
         )  # fmt: skip
     if not update.name.startswith("refs/heads/"):

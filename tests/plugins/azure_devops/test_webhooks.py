@@ -90,7 +90,12 @@ def test_a_deleted_branch_has_no_commit_to_show():
 
 def test_a_tag_has_its_short_name():
     event = only(azure.push(azure.moved("refs/tags/v1.0", ZERO, NEW)))
-    assert (event.tag, event.before, event.after) == ("v1.0", None, NEW)
+    assert (event.tag, event.before, event.after, event.forced) == ("v1.0", None, NEW, False)
+
+
+def test_a_tag_that_moved_was_forced():
+    assert only(azure.push(azure.moved("refs/tags/v1.0"))).forced
+    assert not only(azure.push(azure.moved("refs/tags/v1.0", after=ZERO))).forced
 
 
 def test_other_refs_are_named_when_ignored():

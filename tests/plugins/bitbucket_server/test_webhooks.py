@@ -108,6 +108,18 @@ def test_a_push():
     )
 
 
+def test_a_tag_that_moved_was_forced():
+    found = events(
+        pushed(
+            moved("refs/tags/v1", OLD, NEW, "UPDATE"),
+            moved("refs/tags/v2", ZERO, NEW, "ADD"),
+            moved("refs/tags/v3", OLD, ZERO, "DELETE"),
+            moved("refs/heads/main", OLD, NEW, "UPDATE"),
+        )
+    )
+    assert [one.forced for one in found] == [True, False, False, False]
+
+
 def test_each_ref_of_a_push_is_an_event():
     found = events(
         pushed(

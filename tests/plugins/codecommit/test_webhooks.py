@@ -105,6 +105,14 @@ def test_a_tag_however_it_is_named(names):
     assert (tag.ref, tag.tag, tag.after) == ("refs/tags/v1", "v1", B)
 
 
+def test_a_tag_that_moved_was_forced():
+    name = {"referenceFullName": "refs/tags/v1", "referenceType": "tag"}
+    assert only(moved("referenceUpdated", commitId=B, oldCommitId=A, **name)).forced
+    # From where is not said, and a trigger tells a new tag alike.
+    assert not only(moved("referenceUpdated", commitId=B, **name)).forced
+    assert not only(moved("referenceDeleted", oldCommitId=A, **name)).forced
+
+
 def test_a_region_of_china_has_other_names():
     event = moved("referenceCreated", commitId=B) | {"region": "cn-north-1"}
     push = only(event)
