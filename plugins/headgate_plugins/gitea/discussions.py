@@ -12,7 +12,7 @@ import msgspec
 
 from headgate import api
 from headgate_plugins.gitea.answers import FILE_STATUSES, Repo, User, sha_of, sha_or_none
-from headgate_plugins.gitea.converters import is_draft_title
+from headgate_plugins.gitea.pull_requests import is_draft_title
 
 
 class ChangedFile(msgspec.Struct):

@@ -13,7 +13,7 @@ from typing import Any, TypeAlias
 from urllib.parse import unquote_to_bytes
 
 from headgate import api
-from headgate_plugins.gitea import converters, shapes
+from headgate_plugins.gitea import converters, pull_requests, shapes
 from headgate_plugins.gitea.flavours import Flavour
 
 FORM = "application/x-www-form-urlencoded"
@@ -26,14 +26,14 @@ Conversion: TypeAlias = tuple[type, Callable[[Any], api.Reading]]
 
 EVENTS: Mapping[str, Conversion] = {
     "push": (shapes.PushPayload, converters.push),
-    "pull_request": (shapes.PullRequestPayload, converters.pull_request),
-    "pull_request_sync": (shapes.PullRequestPayload, converters.pull_request),
-    "pull_request_label": (shapes.PullRequestPayload, converters.pull_request),
-    "pull_request_review": (shapes.PullRequestPayload, converters.pull_request),
-    "reviewed": (shapes.PullRequestPayload, converters.pull_request),
-    "pull_request_approved": (shapes.PullRequestPayload, partial(converters.review, verdict="approved")),
-    "pull_request_rejected": (shapes.PullRequestPayload, partial(converters.review, verdict="rejected")),
-    "pull_request_comment": (shapes.PullRequestPayload, partial(converters.review, verdict="comment")),
+    "pull_request": (shapes.PullRequestPayload, pull_requests.pull_request),
+    "pull_request_sync": (shapes.PullRequestPayload, pull_requests.pull_request),
+    "pull_request_label": (shapes.PullRequestPayload, pull_requests.pull_request),
+    "pull_request_review": (shapes.PullRequestPayload, pull_requests.pull_request),
+    "reviewed": (shapes.PullRequestPayload, pull_requests.pull_request),
+    "pull_request_approved": (shapes.PullRequestPayload, partial(pull_requests.review, verdict="approved")),
+    "pull_request_rejected": (shapes.PullRequestPayload, partial(pull_requests.review, verdict="rejected")),
+    "pull_request_comment": (shapes.PullRequestPayload, partial(pull_requests.review, verdict="comment")),
     "issue_comment": (shapes.CommentPayload, converters.comment),
     "release": (shapes.ReleasePayload, converters.release),
     "status": (shapes.StatusPayload, converters.status),
