@@ -29,15 +29,20 @@ async def test_the_last_look_replaces_the_one_before(database):
 
 async def test_what_was_asked_for_is_known_of_its_connection_until_it_is_forgotten(database):
     later = NOW + timedelta(days=2)
-    rows = [asked("a"), asked("b", at=later), asked("odd \udcff"), asked("a", connection="other")]
+    rows = [asked("a"), asked("b"), asked("b", at=later), asked("odd \udcff"), asked("a", connection="other")]
     for row in rows:
         await database.writer.write(lambda conn, row=row: missed.put_redelivered(conn, row))
     many = ["a", "b", "odd \udcff", *(f"other {number}" for number in range(9_000))]
     async with database.reading() as conn:
-        assert await missed.redelivered_at(conn, "hub", many) == {"a": NOW, "b": later, "odd \udcff": NOW}
+        found = await missed.redelivered_of(conn, "hub", many)
+    assert {key: (one.asked_at, one.times) for key, one in found.items()} == {
+        "a": (NOW, 1),
+        "b": (later, 2),
+        "odd \udcff": (NOW, 1),
+    }
     await database.writer.write(lambda conn: missed.forget_redelivered(conn, later))
     async with database.reading() as conn:
-        assert await missed.redelivered_at(conn, "hub", many) == {"b": later}
+        assert list(await missed.redelivered_of(conn, "hub", many)) == ["b"]
 
 
 async def test_the_last_one_without_a_key_is_known_by_repository(database):

@@ -71,12 +71,12 @@ class History(msgspec.Struct, frozen=True, kw_only=True):
 class Found(msgspec.Struct, frozen=True, kw_only=True):
     """A look at one repository. `deliveries`: one entry of each that failed and was not recorded, oldest first.
 
-    `asked_at`: when each was asked for before, by its `mark`. `unknown`: what could not be seen, empty when all was.
+    `before`: what is known of asking for them before, by their `mark`. `unknown`: what could not be seen, empty when all was.
     """
 
     hook: str
     deliveries: tuple[HookDelivery, ...]
-    asked_at: Mapping[str, datetime]
+    before: Mapping[str, Redelivered]
     unknown: str
     newest: HookDelivery | None
 
@@ -124,7 +124,7 @@ class Missed:
         async with self._database.reading() as connection:
             keys = [one.key for one in failed if one.key is not None]
             recorded = await deliveries.recorded_keys(connection, asked.name, keys)
-            asked_at = await missed.redelivered_at(connection, asked.name, marks)
+            before = await missed.redelivered_of(connection, asked.name, marks)
             keyless = await missed.keyless_redelivered_at(connection, asked.name, repository)
         wanted = [
             one
@@ -134,7 +134,7 @@ class Missed:
         return Found(
             hook=hook.id,
             deliveries=tuple(wanted),
-            asked_at=asked_at,
+            before=before,
             unknown=_unknown(hook, history, last),
             newest=history.newest,
         )

@@ -13,6 +13,7 @@ from typing import Final
 
 from headgate.api.capabilities import CAPABILITIES
 from headgate.api.errors import CredentialError, HeadgateError, PluginError, RateLimited, Unavailable
+from headgate.api.hooks import HookDelivery
 from headgate.api.host import Logger
 from headgate.api.providers import Provider
 from headgate.routing.index import CompiledJob, Snapshot
@@ -20,7 +21,7 @@ from headgate.scheduling.missed import Asked, Found, Missed, NoHook, mark
 from headgate.storage import missed as storage
 from headgate.storage.database import Database
 from headgate.storage.errors import StorageError
-from headgate.storage.missed import HookLook
+from headgate.storage.missed import HookLook, Redelivered
 from headgate.telemetry.health import Health
 from headgate.telemetry.missed import MissedNumbers
 
@@ -42,6 +43,12 @@ KEPT: Final = timedelta(days=35)
 MOST: Final = 100
 """Deliveries that are asked for in one look at a connection."""
 
+TRIES: Final = 24
+"""How often one delivery is asked for that fails again each time: a day, with a look every hour."""
+
+APART: Final = timedelta(minutes=30)
+"""The least time between two of them: what was asked for may still be under way, or not in the history yet."""
+
 _NEEDED: Final = ("hooks", "hook_deliveries", "redeliver")
 _ENDS_LOOK: Final = (RateLimited, Unavailable, CredentialError, PluginError, StorageError)
 """What is no single repository's trouble."""
@@ -57,6 +64,20 @@ class _Line:
     troubles: dict[str, str] = field(default_factory=dict)
     asked: int = 0
     task: asyncio.Task[None] | None = None
+
+
+@dataclass(slots=True, kw_only=True)
+class _Turn:
+    """What one look found: never asked for, failed again, failed again for the last time.
+
+    The first are asked for first, so that nothing which fails for ever stands in their way. `too_soon`: there is more
+    that failed again, but was asked for a moment ago.
+    """
+
+    never: list[HookDelivery] = field(default_factory=list)
+    again: list[HookDelivery] = field(default_factory=list)
+    spent: list[HookDelivery] = field(default_factory=list)
+    too_soon: bool = False
 
 
 class Recovery:
@@ -179,8 +200,9 @@ class Recovery:
             if not (isinstance(error, NoHook) and all(compiled.poll_plans for compiled in jobs)):
                 self._cannot(name, line, key, str(error))
             return 0, True
-        wanted = [one for one in found.deliveries if mark(path, one) not in found.asked_at]
-        self._tell_failed_again(name, path, found, since)
+        turn = _turn(path, found, since=since, now=began)
+        self._tell_failed_again(name, path, turn)
+        wanted = [*turn.never, *turn.again]
         given = await self._missed.ask(asked, path, found.hook, wanted[:most])
         line.asked += len(given.asked)
         if given.refused:
@@ -196,6 +218,8 @@ class Recovery:
             line.troubles[key] = found.unknown
             self._log.warning("missed deliveries may be unknown", connection=name, repository=key, reason=found.unknown)
         self._numbers.looked(name, "unknown" if found.unknown else "complete")
+        if turn.too_soon:  # the next look must see it, too
+            return len(wanted), True
         await self._keep(
             HookLook(
                 connection=name,
@@ -213,15 +237,20 @@ class Recovery:
         line.troubles[key] = reason
         self._log.warning("missed deliveries not looked for", connection=name, repository=key, reason=reason)
 
-    def _tell_failed_again(self, name: str, path: str, found: Found, since: datetime) -> None:
-        """What was asked for and failed once more is not asked for again by itself: it is told, once."""
-        for one in found.deliveries:
-            asked_at = found.asked_at.get(mark(path, one))
-            if asked_at is not None and one.at > asked_at and one.at >= since:
-                self._numbers.missed(name, "failed_again")
-                self._log.warning(
-                    "a missed delivery failed again", connection=name, repository=path, key=one.key, status=one.status
-                )
+    def _tell_failed_again(self, name: str, path: str, turn: _Turn) -> None:
+        """Each time once."""
+        for one in (*turn.again, *turn.spent):
+            self._numbers.missed(name, "failed_again")
+            self._log.warning(
+                "a missed delivery failed again",
+                connection=name,
+                repository=path,
+                key=one.key,
+                status=one.status,
+                next=f"asked for {TRIES} times, and no more by itself"
+                if one in turn.spent
+                else "it is asked for again",
+            )
 
     async def _keep(self, look: HookLook) -> None:
         await self._database.writer.write(lambda connection: storage.put_look(connection, look))
@@ -236,6 +265,29 @@ class Recovery:
             self._health.set(_component(name), "degraded", "; ".join(one for one in (trouble, done) if one))
         else:
             self._health.set(_component(name), "ok", done)
+
+
+def _turn(path: str, found: Found, *, since: datetime, now: datetime) -> _Turn:
+    turn = _Turn()
+    for one in found.deliveries:
+        before = found.before.get(mark(path, one))
+        if before is None:
+            turn.never.append(one)
+        elif not _has_failed_again(one, before):
+            continue
+        elif before.times >= TRIES:
+            if before.asked_at >= since:  # else it was told at the look before
+                turn.spent.append(one)
+        elif now - before.asked_at < APART:
+            turn.too_soon = True
+        else:
+            turn.again.append(one)
+    return turn
+
+
+def _has_failed_again(one: HookDelivery, before: Redelivered) -> bool:
+    """Whether the newest try came of our asking; a host's clock may be behind ours."""
+    return one.redelivery or one.at > before.asked_at
 
 
 def _path(jobs: tuple[CompiledJob, ...], key: str) -> str:

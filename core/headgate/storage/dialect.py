@@ -63,11 +63,14 @@ def insert_unless(table: sa.Table, columns: Sequence[str], where: sa.TextClause)
     return insert(table).on_conflict_do_nothing(index_elements=columns, index_where=where)
 
 
-def insert_or_update(table: sa.Table) -> Insert:
-    """INSERT that overwrites all but the primary key of a row which is there already."""
+def insert_or_update(table: sa.Table, *, added: Sequence[str] = ()) -> Insert:
+    """INSERT that overwrites all but the primary key of a row which is there already; numbers in `added` are added."""
     statement = insert(table)
     kept = {column.name for column in table.primary_key}
-    changed = {column.name: statement.excluded[column.name] for column in table.columns if column.name not in kept}
+    changed: dict[str, sa.ColumnElement[Any]] = {
+        column.name: statement.excluded[column.name] for column in table.columns if column.name not in kept
+    }
+    changed |= {name: table.c[name] + changed[name] for name in added}
     return statement.on_conflict_do_update(index_elements=sorted(kept), set_=changed)
 
 

@@ -28,13 +28,17 @@ class HookLook(msgspec.Struct, frozen=True, kw_only=True):
 
 
 class Redelivered(msgspec.Struct, frozen=True, kw_only=True):
-    """A delivery that was asked for again. `delivery` is its key; `keyed` is false where it had none."""
+    """A delivery that was asked for again, `times` so far, last at `asked_at`.
+
+    `delivery` is its key; `keyed` is false where it had none.
+    """
 
     connection: str
     delivery: str
     repository: str
     keyed: bool
     asked_at: datetime
+    times: int = 1
 
 
 async def look_of(conn: Reading, connection: str, repository: str) -> HookLook | None:
@@ -52,25 +56,25 @@ async def put_look(conn: Writing, look: HookLook) -> None:
 
 
 async def put_redelivered(conn: Writing, one: Redelivered) -> None:
-    """Keep that it was asked for, now."""
+    """Keep that it was asked for now; `times` is added to what is kept of it."""
     await conn.execute(_PUT_REDELIVERED, _storable(one, "delivery", "repository"))
 
 
 _PUT_LOOK = dialect.insert_or_update(hook_looks)
-_PUT_REDELIVERED = dialect.insert_or_update(redelivered)
+_PUT_REDELIVERED = dialect.insert_or_update(redelivered, added=["times"])
 
 
-async def redelivered_at(conn: Reading, connection: str, deliveries: Sequence[str]) -> dict[str, datetime]:
-    """When each of these was asked for last; those never asked for are left out."""
-    found: dict[str, datetime] = {}
+async def redelivered_of(conn: Reading, connection: str, deliveries: Sequence[str]) -> dict[str, Redelivered]:
+    """What is kept of each of these; those never asked for are left out."""
+    found: dict[str, Redelivered] = {}
     for part in dialect.chunks(len(deliveries)):
         rows = await conn.execute(
-            sa.select(redelivered.c.delivery, redelivered.c.asked_at).where(
+            sa.select(redelivered).where(
                 redelivered.c.connection == connection,
                 redelivered.c.delivery.in_([storable(one) for one in deliveries[part]]),
             )
         )
-        found.update((row.delivery, row.asked_at) for row in rows)
+        found.update((row["delivery"], Redelivered(**row)) for row in rows.mappings())
     return {one: found[kept] for one in deliveries if (kept := storable(one)) in found}
 
 

@@ -12,7 +12,7 @@ from headgate.storage.damage import WHAT_TO_DO, look_at_wal
 from headgate.storage.errors import StorageDamaged, StorageRefused
 from headgate.storage.lock import Lock
 
-HEAD = "0004"
+HEAD = "0005"
 """The newest migration; they are numbered, so that an older program knows a newer schema when it sees one."""
 
 _MIGRATIONS = Path(__file__).parent / "migrations"

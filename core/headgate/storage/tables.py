@@ -120,6 +120,7 @@ redelivered = sa.Table(
     sa.Column("repository", sa.Text, nullable=False),
     sa.Column("keyed", sa.Boolean, nullable=False),
     sa.Column("asked_at", Moment, nullable=False),
+    sa.Column("times", sa.Integer, nullable=False, server_default="1"),
     sqlite_with_rowid=False,
 )
 
