@@ -184,15 +184,16 @@ def _say_report(report: Mapping[str, Any]) -> None:
         say(f"{paint('✗', 'red')} {name}: {plain(report['problem'])}")
         return
     missing = report.get("missing") or ()
-    sign = paint("!", "yellow") if missing else paint("✓", "green")
-    say(f"{sign} {name}: {plain(report.get('user') or 'nobody in particular')}")
+    sign = paint("!", "yellow") if missing else paint("✓", "green") if "user" in report else "–"
+    user, message = report.get("user"), report.get("message")
+    say(f"{sign} {name}: {plain(user or message or 'its host tells no user')}")
     for word in ("scopes", "permissions", "missing"):
         if report.get(word):
             say(f"  {word}: {plain(', '.join(report[word]))}")
     if report.get("expires_at"):
         say(f"  expires: {plain(report['expires_at'])}")
-    if report.get("message"):
-        say(f"  {plain(report['message'])}")
+    if user and message:
+        say(f"  {plain(message)}")
 
 
 def _listed(client: Client, path: str, query: Mapping[str, str | None], *, limit: int) -> Iterator[Mapping[str, Any]]:
