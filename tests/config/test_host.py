@@ -8,6 +8,7 @@ import yaml
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
+from headgate import api
 from headgate.api import ConfigError
 from headgate.config.fitting import Fitting
 from headgate.config.formats import Formats
@@ -108,6 +109,30 @@ def test_what_needs_no_settings_is_there_and_what_needs_some_is_not(folder):
 )  # fmt: skip
 def test_problems_are_placed_and_worded(folder, text, expected):
     assert problems(folder, text) == [expected]
+
+
+@pytest.mark.parametrize(
+    ("webhooks", "expected"),
+    [
+        ("{recover: true}", "1:65: connections.a.webhooks.recover: the provider `forge` cannot do this (these can: hub)"),
+        ("{allow: [10.0.0.0/8, provider]}", "1:76: connections.a.webhooks.allow[1]: the provider `forge` cannot do this (none that is installed can)"),
+        ("{recover: false, allow: [10.0.0.0/8]}", None),
+    ],
+)  # fmt: skip
+def test_what_no_connection_of_the_provider_can_do_is_a_problem(folder, kinds, webhooks, expected):
+    """And what its connections might be able to do is not: that turns out when one is open."""
+
+    class Hub(api.ManagesHooks, api.KnowsHookDeliveries, api.RedeliversHooks): ...
+
+    hub = dataclasses.replace(kinds.providers["forge"], name="hub", provides=Hub)
+    both = dataclasses.replace(kinds, providers={**kinds.providers, "hub": hub})
+    connections = "connections: {%s: {provider: %s, root: x, webhooks: %s}}"
+    if expected:
+        assert problems(folder, connections % ("a", "forge", webhooks), both) == [expected]
+    else:
+        folder.settings(connections % ("a", "forge", webhooks), both)
+    if "recover" in webhooks:
+        folder.settings(connections % ("a", "hub", webhooks), both)
 
 
 def test_all_problems_are_told(folder):

@@ -3,11 +3,11 @@
 from __future__ import annotations
 
 import dataclasses
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
-from headgate.api import ConfigError, Problem
+from headgate.api import CAPABILITIES, ConfigError, Problem, ProviderKind
 from headgate.config.checking import Checker
 from headgate.config.files import read_text
 from headgate.config.formats import Formats
@@ -26,7 +26,7 @@ from headgate.config.settings import (
     WebhookSettings,
     WorkerSettings,
 )
-from headgate.config.yaml import Document, read_yaml
+from headgate.config.yaml import Document, KeyPath, read_yaml
 
 _KIND_BLOCKS: tuple[Group, ...] = ("credential_stores", "notifiers", "executors")
 
@@ -107,9 +107,37 @@ def _checked(
     problems = list(placeholder_problems(document, value))
     checker = Checker(host_schema(kinds), Formats(folder=path.parent, stores=stores), kinds)
     block, found = checker.read(document, value)
-    if problems or found:
-        return None, _sorted([*problems, *found, *left_out])
+    problems += found or _beyond_providers(document, block, kinds)
+    if problems:
+        return None, _sorted([*problems, *left_out])
     return _settings(path, block, kinds, tuple(left_out), unavailable), []
+
+
+def _beyond_providers(document: Document, block: dict[str, Any], kinds: KnownKinds) -> list[Problem]:
+    """What is asked of a connection that no connection of its provider can do."""
+    problems: list[Problem] = []
+    for name, options in block.get("connections", {}).items():
+        kind, webhooks = kinds.providers[options["provider"]], options.get("webhooks", {})
+        asked: dict[KeyPath, tuple[str, ...]] = {}
+        if webhooks.get("recover"):
+            asked["recover",] = ("hooks", "hook_deliveries", "redeliver")
+        if "provider" in (allow := webhooks.get("allow", ())):
+            asked["allow", allow.index("provider")] = ("sender_addresses",)
+        for place, features in asked.items():
+            if not _has(kind, features):
+                able = sorted(one for one, other in kinds.providers.items() if _has(other, features))
+                problems.append(
+                    document.problem(
+                        ("connections", name, "webhooks", *place),
+                        f"the provider `{kind.name}` cannot do this",
+                        hint=f"these can: {', '.join(able)}" if able else "none that is installed can",
+                    )
+                )
+    return problems
+
+
+def _has(kind: ProviderKind, features: Sequence[str]) -> bool:
+    return all(issubclass(kind.provides, CAPABILITIES[feature]) for feature in features)
 
 
 def _document(path: Path) -> Document:
