@@ -280,14 +280,14 @@ async def test_closing_ends_what_still_fetches(server, git, tmp_path, source):
         await task
 
 
-@pytest.mark.parametrize(("per_host", "fetched"), [(2, True), (4, False)])
-async def test_a_host_that_does_not_answer_leaves_others_their_turn(  # noqa: PLR0917 - fixtures
-    server, git, tmp_path, source, per_host, fetched
+@pytest.mark.parametrize(("per_host", "patience", "fetched"), [(2, 3600, True), (4, 0.5, True), (4, 3600, False)])
+async def test_hosts_that_do_not_answer_leave_others_their_turn(  # noqa: PLR0917 - fixtures
+    server, git, tmp_path, source, per_host, patience, fetched
 ):
-    """And without a bound for each host (the control) it has every fetch there may be."""
+    """And without a bound for each host, and an end to patience (the control), they have every fetch there may be."""
     commit_to(server.create("app"), {"a": "1\n"}, "One")
     async with SilentServer() as silent:
-        mirrors = Mirrors(git, tmp_path / "mirrors", concurrency=4, per_host=per_host)
+        mirrors = Mirrors(git, tmp_path / "mirrors", concurrency=4, per_host=per_host, patience=patience)
         tasks = [
             asyncio.create_task(mirrors.fetch(api.CloneSource(url=f"http://localhost:{silent.port}/{number}.git")))
             for number in range(8)

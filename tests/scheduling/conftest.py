@@ -62,7 +62,8 @@ class World:
         )
 
     def use(self, *jobs):
-        self.snapshot = make_snapshot(jobs, load_plugins().kinds, normalise={"acme": str.lower})
+        normalise = dict.fromkeys((job.source.connection for job in jobs), str.lower)
+        self.snapshot = make_snapshot(jobs, load_plugins().kinds, normalise=normalise)
 
 
 @pytest.fixture

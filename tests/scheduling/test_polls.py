@@ -13,6 +13,7 @@ from flow_parts import A, B, C, make_job
 
 from headgate import api
 from headgate.scheduling import learned
+from headgate.scheduling import polls as module
 from headgate.scheduling.polls import FEW, FIRST_ROUND, Poller
 from headgate.storage import builds, events, polls
 
@@ -396,3 +397,42 @@ async def test_a_round_of_first_looks_does_not_crowd_the_database(poller, world,
     said = await asyncio.gather(*(poller.ask("acme", f"acme/r{n}") for n in range(many)))
     assert all("1 refs moved" in one for one in said)
     assert 1 <= most <= 4, "no more than are asked at once"
+
+
+@pytest.mark.parametrize(("patience", "answered"), [(0.05, True), (3600, False)])
+async def test_a_host_that_hangs_holds_up_no_other_connection(  # noqa: PLR0917 - fixtures
+    database, world, remote, log, monkeypatch, patience, answered
+):
+    """Negative control: with endless patience its questions have all places, and nobody else is asked."""
+    monkeypatch.setattr(module, "PATIENCE", patience)
+    hanging = [
+        msgspec.structs.replace(
+            make_job(f"h{number}", POLLED), source=api.Source(connection="hung", repository=f"acme/h{number}")
+        )
+        for number in range(12)
+    ]
+    world.use(make_job("web", POLLED), *hanging)
+    poller = make_poller(database, world, Hangs(remote, "hung"), log)
+    remote.heads = {"refs/heads/main": A}
+    waiting = [asyncio.create_task(poller.ask("hung", f"acme/h{number}")) for number in range(12)]
+    asking = asyncio.create_task(poller.ask("acme", "acme/web"))
+    done, _ = await asyncio.wait([asking], timeout=1)
+    assert bool(done) is answered
+    for task in (*waiting, asking):
+        task.cancel()
+    await asyncio.wait([*waiting, asking])
+    for question in list(poller._asking.values()):
+        question.task.cancel()
+        await asyncio.wait([question.task])
+
+
+class Hangs:
+    """A remote whose one connection says nothing."""
+
+    def __init__(self, remote, connection):
+        self.remote, self.connection = remote, connection
+
+    async def __call__(self, connection, path, prefixes):
+        if connection == self.connection:
+            await asyncio.Event().wait()
+        return await self.remote(connection, path, prefixes)

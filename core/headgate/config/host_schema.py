@@ -140,7 +140,7 @@ POLLING: Schema = {
             "minimum": 1,
             "maximum": 256,
             "default": 8,
-            "description": "How many repositories are asked at once.",
+            "description": "How many repositories are asked at once; a host that takes longer than two seconds to answer counts for its own connection alone.",
         },
     },
 }

@@ -13,7 +13,6 @@ import hmac
 import os
 import shutil
 import time
-from collections import defaultdict
 from collections.abc import Sequence
 from datetime import timedelta
 from pathlib import Path
@@ -24,9 +23,13 @@ from headgate import api
 from headgate.git.command import Git, Growth, folder_size
 from headgate.git.failures import Damaged, failure
 from headgate.git.names import Location, check_ref, check_sha, check_short_sha, shown
+from headgate.git.places import Places
 
 EVERYTHING = ("+refs/heads/*:refs/heads/*", "+refs/tags/*:refs/tags/*")
 """What a mirror holds when nobody asks for less."""
+
+PATIENCE = 10.0
+"""Seconds after which a fetch no longer counts among those of all hosts."""
 
 _MAX_PACKS = 24
 _KEY_BYTES = 32
@@ -54,11 +57,13 @@ class _Round:
 class Mirrors:
     """All mirrors below `root`. For one event loop; one process at a time may use a `root`.
 
-    `concurrency`: fetches at once, over all repositories; `per_host`: from one host, which may not answer, so that it
-    never holds up all others.
+    `concurrency`: fetches at once, over all repositories; `per_host`: from one host. One that takes longer than
+    `patience` seconds, perhaps because its host does not answer, counts for its host alone.
     """
 
-    def __init__(self, git: Git, root: Path, *, concurrency: int = 6, per_host: int = 4) -> None:
+    def __init__(
+        self, git: Git, root: Path, *, concurrency: int = 6, per_host: int = 4, patience: float = PATIENCE
+    ) -> None:
         """Makes `root` (mode 0700) when missing; starts nothing."""
         self.git = git
         self._root = root
@@ -67,8 +72,7 @@ class Mirrors:
         self._running: dict[Path, _Round] = {}
         self._waiting: dict[Path, _Round] = {}
         self._tidied: set[Path] = set()
-        self._slots = asyncio.Semaphore(concurrency)
-        self._slots_of_host: defaultdict[str, asyncio.Semaphore] = defaultdict(lambda: asyncio.Semaphore(per_host))
+        self._places = Places(concurrency, each=per_host, patience=patience)
 
     async def fetch(
         self,
@@ -208,7 +212,7 @@ class Mirrors:
         try:
             while (before := self._running.get(path)) is not None and before.task is not None:
                 await asyncio.wait([before.task])
-            async with self._slots_of_host[location.host], self._slots:
+            async with self._places.at(location.host):
                 self._running[path] = self._waiting.pop(path)
                 await self._fetch(this, mirror, source, location)
         finally:

@@ -26,6 +26,7 @@ from headgate.api.events import Push, Repository, Tag
 from headgate.api.host import Logger
 from headgate.api.triggers import PollPlan
 from headgate.flow import Flow
+from headgate.git.places import Places
 from headgate.routing.index import CompiledJob, Snapshot
 from headgate.routing.planning import Fact
 from headgate.scheduling.cron import resolve_cron
@@ -40,6 +41,9 @@ SOON = timedelta(seconds=1)
 
 FIRST_ROUND = 100
 """Questions a second to which those of a start are spread, where the interval leaves that much time."""
+
+PATIENCE = 2.0
+"""Seconds until a question that is not answered counts for its connection alone, and not for all of them."""
 
 FEW = 50
 """Up to so many repositories are asked at once after a start."""
@@ -117,13 +121,13 @@ class Poller:
         log: Logger,
         now: Callable[[], datetime],
     ) -> None:
-        """`jitter`: share of an interval; `concurrency`: questions at once."""
+        """`jitter`: share of an interval; `concurrency`: questions at once, and of one connection."""
         self._database = database
         self._flow = flow
         self._asks = asks
         self._snapshot = snapshot
         self._jitter = jitter
-        self._slots = asyncio.Semaphore(concurrency)
+        self._places = Places(concurrency, each=concurrency, patience=PATIENCE)
         self._metrics = metrics
         self._log = log
         self._now = now
@@ -239,8 +243,8 @@ class Poller:
             return f"no job builds {key} of {connection}"
         timetable = self._timetables.get((connection, key)) if delivery_id is None else None
         timetable = timetable or _on_request(connection, key, jobs)
-        # All of it is one slot's work, so that a round of ten thousand first looks does not crowd the database either.
-        async with self._slots:
+        # All of it is done in one place, so that a round of ten thousand first looks does not crowd the database either.
+        async with self._places.at(connection):
             learned = await self._learned.of((connection, key))
             started = time.perf_counter()
             try:
