@@ -262,6 +262,8 @@ async def test_what_fails_for_ever_stands_in_nobodys_way(bench, monkeypatch):
     host.histories["acme/web"].insert(0, failed(7, minutes=-55))
     assert await one.look(after=timedelta(hours=1)) == module.AGAIN
     assert host.asked[3] == "7"
+    assert len(host.asked) == 6
+    assert one.count("failed_again") == 2, "of those that wait it is told when they are asked for"
 
 
 async def test_a_later_look_goes_back_to_the_one_before_also_in_another_life(bench):

@@ -6,7 +6,7 @@ A repository's look counts as done when all that it found was asked for. Until t
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import datetime, timedelta
 from typing import Final
@@ -201,8 +201,9 @@ class Recovery:
                 self._cannot(name, line, key, str(error))
             return 0, True
         turn = _turn(path, found, since=since, now=began)
-        self._tell_failed_again(name, path, turn)
         wanted = [*turn.never, *turn.again]
+        self._tell_failed_again(name, path, wanted[len(turn.never) : most], "it is asked for again")
+        self._tell_failed_again(name, path, turn.spent, f"asked for {TRIES} times, and no more by itself")
         given = await self._missed.ask(asked, path, found.hook, wanted[:most])
         line.asked += len(given.asked)
         if given.refused:
@@ -237,20 +238,11 @@ class Recovery:
         line.troubles[key] = reason
         self._log.warning("missed deliveries not looked for", connection=name, repository=key, reason=reason)
 
-    def _tell_failed_again(self, name: str, path: str, turn: _Turn) -> None:
-        """Each time once."""
-        for one in (*turn.again, *turn.spent):
+    def _tell_failed_again(self, name: str, path: str, those: Sequence[HookDelivery], what_now: str) -> None:
+        about = {"connection": name, "repository": path, "what_now": what_now}
+        for one in those:
             self._numbers.missed(name, "failed_again")
-            self._log.warning(
-                "a missed delivery failed again",
-                connection=name,
-                repository=path,
-                key=one.key,
-                status=one.status,
-                next=f"asked for {TRIES} times, and no more by itself"
-                if one in turn.spent
-                else "it is asked for again",
-            )
+            self._log.warning("a missed delivery failed again", **about, key=one.key, status=one.status)
 
     async def _keep(self, look: HookLook) -> None:
         await self._database.writer.write(lambda connection: storage.put_look(connection, look))
