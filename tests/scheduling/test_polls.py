@@ -15,7 +15,7 @@ from headgate import api
 from headgate.scheduling import learned
 from headgate.scheduling import polls as module
 from headgate.scheduling.polls import FEW, FIRST_ROUND, Poller
-from headgate.storage import builds, events, polls
+from headgate.storage import builds, events, polls, refs
 
 
 @dataclass
@@ -436,3 +436,47 @@ class Hangs:
         if connection == self.connection:
             await asyncio.Event().wait()
         return await self.remote(connection, path, prefixes)
+
+
+@pytest.mark.parametrize(("together", "first"), [(10, 10), (10_000, 101)])
+async def test_a_first_look_at_many_refs_lets_others_write_in_between(  # noqa: PLR0917 - fixtures
+    poller, world, remote, database, monkeypatch, together, first
+):
+    """Negative control: admitted in one go, all of them stand before whatever else is to be written."""
+    monkeypatch.setattr(module, "TOGETHER", together)
+    world.use(make_job("web", EVERY_BRANCH))
+    remote.heads = {"refs/heads/main": A} | {f"refs/heads/old-{number}": B for number in range(100)}
+    known, admit = [], world.flow.admit
+
+    async def watched(facts):
+        admitted = await admit(facts)
+        async with database.reading() as connection:
+            known.append(len(await refs.heads(connection, "acme", "acme/web")))
+        return admitted
+
+    monkeypatch.setattr(world.flow, "admit", watched)
+    assert await poller.ask("acme", "acme/web") == "asked acme/web: 101 refs moved"
+    assert (known[0], known[-1]) == (first, 101)
+    assert await shas(database) == [A]
+
+
+async def test_a_crash_in_the_middle_of_a_first_look_makes_no_news_of_the_rest(  # noqa: PLR0917 - fixtures
+    poller, world, remote, database, log, monkeypatch
+):
+    monkeypatch.setattr(module, "TOGETHER", 10)
+    world.use(make_job("web", EVERY_BRANCH))
+    remote.heads = {"refs/heads/main": A} | {f"refs/heads/old-{number}": B for number in range(100)}
+    admit = world.flow.admit
+
+    async def cut_off(facts):
+        await admit(facts)
+        raise ConnectionResetError
+
+    monkeypatch.setattr(world.flow, "admit", cut_off)
+    with pytest.raises(ConnectionResetError):
+        await poller.ask("acme", "acme/web")
+    monkeypatch.setattr(world.flow, "admit", admit)
+    again = make_poller(database, world, remote, log)
+    assert await again.ask("acme", "acme/web") == "asked acme/web: 91 refs moved"
+    assert await again.ask("acme", "acme/web") == "asked acme/web: nothing moved"
+    assert await shas(database) == [A]

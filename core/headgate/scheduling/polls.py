@@ -48,6 +48,9 @@ PATIENCE = 2.0
 FEW = 50
 """Up to so many repositories are asked at once after a start."""
 
+TOGETHER = 250
+"""Moved refs of one answer that are admitted in one go, a few dozen milliseconds for whoever writes after them."""
+
 
 class RemoteRefs(Protocol):
     """What a repository answered."""
@@ -296,8 +299,10 @@ class Poller:
             for ref in gone
             if known[ref].polled_head is not None
         ]
-        if facts:
-            await self._flow.admit([msgspec.structs.replace(fact, delivery_id=delivery_id) for fact in facts])
+        # What a crash leaves out the next answer brings again: it is still not what a poll has seen.
+        for start in range(0, len(facts), TOGETHER):
+            some = facts[start : start + TOGETHER]
+            await self._flow.admit([msgspec.structs.replace(fact, delivery_id=delivery_id) for fact in some])
         return len(facts)
 
     async def _remember(
