@@ -58,6 +58,7 @@ from headgate.api.credentials import (
     Secret,
     WritableCredentialStore,
 )
+from headgate.api.deadlines import due_within, seconds_left
 from headgate.api.deliveries import Delivery, Ignored, Parsed, Reading, Seal
 from headgate.api.errors import (
     CannotCheckYet,
@@ -361,6 +362,7 @@ __all__ = [
     "check_token",
     "compile_regex",
     "delivery_key",
+    "due_within",
     "event_type",
     "fit",
     "full_sha",
@@ -382,6 +384,7 @@ __all__ = [
     "read_json",
     "read_key_file",
     "read_plain_json",
+    "seconds_left",
     "sha_or_none",
     "standard_webhooks_seal",
     "standard_webhooks_signature",

@@ -16,6 +16,7 @@ from typing import Any, Final, TypeVar
 
 import structlog
 
+from headgate.api.deadlines import due_within
 from headgate.api.errors import HeadgateError, PluginError
 from headgate.plugins.circuits import FAULTS, Circuit
 from headgate.plugins.culprits import METHODS, Culprit, Culprits
@@ -108,7 +109,7 @@ class Guard:
         if self.uneasy and (shut := self.refusal(method)):
             raise shut
         began = time.monotonic()
-        task = asyncio.create_task(_caught(start), name=f"{self.plugin} {method}")
+        task = asyncio.create_task(_caught(start, within), name=f"{self.plugin} {method}")
         try:
             await asyncio.wait({task}, timeout=within)
         finally:
@@ -388,10 +389,11 @@ def lone_guard() -> Guard:
     return lone_guards().of("", "unknown")
 
 
-async def _caught(start: Callable[[], Awaitable[T]]) -> tuple[T | None, BaseException | None]:
+async def _caught(start: Callable[[], Awaitable[T]], within: float) -> tuple[T | None, BaseException | None]:
     """What came of it, as a value: a task that raises `SystemExit` takes the event loop with it."""
     try:
-        return await start(), None
+        with due_within(within):
+            return await start(), None
     except BaseException as error:  # noqa: BLE001 - see above
         return None, error
 

@@ -22,11 +22,21 @@ from headgate.api.client.failures import failure
 from headgate.api.client.limits import retry_after
 from headgate.api.client.throttle import Sleep, Spent, Throttle
 from headgate.api.client.wire import Asked, NoAnswer, send
+from headgate.api.deadlines import seconds_left
 from headgate.api.errors import ProviderError, RateLimited, Refused, Unavailable
 from headgate.api.host import Host
 
 _REPEATED = frozenset({502, 503, 504})
 _UNAUTHORIZED = 401
+
+_TELLS = 1.0
+"""Seconds before whoever waits gives a call up, so that it is told why: the host's silence is no fault of its provider."""
+
+_ENDS = 2.0
+"""Seconds before that, in which a request has to end: aiohttp rounds a time-out up, by up to one."""
+
+_WORTH = 5.0
+"""Seconds that must be left for another attempt, or to wait for a limit."""
 
 
 class Attempts:
@@ -74,8 +84,8 @@ class Attempts:
                 if fresh != authorization:
                     authorization = fresh
                     continue
-            wait = self._wait_before_next(reply, error, asked, attempt)
-            if wait is None:
+            wait, left = self._wait_before_next(reply, error, asked, attempt), _time_left()
+            if wait is None or (left is not None and left - wait < _WORTH):
                 raise error or ProviderError(f"{self._dialect.name} gave no answer to {asked.what}")
             attempt += 1
             self._host.metrics.call_retried()
@@ -91,19 +101,30 @@ class Attempts:
         headers |= {name: secret.reveal() for name, secret in authorization.headers.items()}
         resource = self._dialect.limits.resource(asked.path)
         try:
-            async with self._throttle.turn(resource, patience=asked.patience), self._slots:
+            async with (
+                asyncio.timeout(_time_left()),
+                self._throttle.turn(resource, patience=_patience(asked)),
+                self._slots,
+            ):
                 with self._breaker.request():
                     reply = await self._send(asked, _signed(asked, headers, authorization))
                     self._learn(reply, resource)
         except HostLeftAlone as alone:
             return NoAnswer(reason=f"is {alone}", again=False)
+        except TimeoutError:
+            return NoAnswer(reason=f"had no turn for {asked.what} in time", again=False)
         except Spent as spent:
             raise RateLimited(f"{self._dialect.name}'s rate limit is used up: {spent}", retry_at=spent.until) from None
         return self._kept.settle(key, reply, kept) if key is not None and isinstance(reply, Answer) else reply
 
     async def _send(self, asked: Asked, headers: Mapping[str, str]) -> Answer | NoAnswer:
         began = self._monotonic()
-        reply = await send(self._host.http, asked, headers, bounds=self._bounds, only_public=not self._base.configured)
+        bounds, left = self._bounds, _time_left()
+        if left is not None:
+            bounds = msgspec.structs.replace(bounds, whole=min(bounds.whole, max(left - _ENDS, left / 2)))
+        reply = await send(self._host.http, asked, headers, bounds=bounds, only_public=not self._base.configured)
+        if isinstance(reply, NoAnswer) and bounds.whole < bounds.connect:  # it was given too little time to judge it by
+            reply = msgspec.structs.replace(reply, unwell=False)
         status = f"{reply.status // 100}xx" if isinstance(reply, Answer) else "none"
         self._host.metrics.observe_call(self._monotonic() - began, status=status)
         return reply
@@ -154,7 +175,7 @@ class Attempts:
         now = self._host.now()
         if isinstance(error, RateLimited):  # refused before anything was done: safe for every method
             seconds = (error.retry_at - now).total_seconds()
-            return backoff if 0 < asked.patience >= seconds else None  # the throttle waits the rest, for all callers
+            return backoff if 0 < _patience(asked) >= seconds else None  # the throttle waits the rest, for all callers
         if not asked.repeatable or not isinstance(error, Unavailable):
             return None
         if isinstance(reply, NoAnswer):
@@ -182,3 +203,15 @@ def _signed(asked: Asked, headers: dict[str, str], authorization: Authorization)
         return headers
     request = ToSign(method=asked.method, url=str(asked.url), headers=headers, body=asked.body or b"")
     return {**headers, **authorization.sign(request)}
+
+
+def _time_left() -> float | None:
+    """Seconds that a call still has; `None`: as many as the bounds allow."""
+    left = seconds_left()
+    return None if left is None else max(0.0, left - _TELLS)
+
+
+def _patience(asked: Asked) -> float:
+    """Seconds of a rate limit that may be waited for."""
+    left = _time_left()
+    return asked.patience if left is None else min(asked.patience, max(0.0, left - _WORTH))
