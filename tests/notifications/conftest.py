@@ -8,6 +8,7 @@ from datetime import UTC, datetime, timedelta
 from typing import Any
 
 import pytest
+from msgspec import structs
 
 from headgate.api import Build, Notification, Outcome, Provider, Repository, State
 from headgate.notifications.outbox import Outbox
@@ -115,16 +116,25 @@ class Bench:
         }
         return Outbox(**values | more)
 
-    async def add(self, id: str, *, key: str = "b_1", sequence: int = 1, notifier: str = "bell") -> None:  # noqa: A002
+    async def add(
+        self,
+        id: str,  # noqa: A002
+        *,
+        key: str = "b_1",
+        sequence: int = 1,
+        notifier: str = "bell",
+        options: dict[str, Any] | None = None,
+        connection: str = "acme",
+    ) -> None:
         news = NewNotification(
             id=id,
             build_id=key,
             notifier=notifier,
-            options={"loud": True},
+            options=options or {"loud": True},
             phase="queued",
             order_key=key,
             sequence=sequence,
-            build=build(key),
+            build=structs.replace(build(key), connection=connection),
             created_at=self.clock.moment,
         )
         await self.database.writer.write(lambda conn: notifications.add(conn, [news]))

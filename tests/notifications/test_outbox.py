@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import contextlib
 from datetime import timedelta
 from typing import Any
 
@@ -173,7 +174,7 @@ async def test_a_newer_state_waits_until_the_older_one_is_told(bench: Any) -> No
     assert (await bench.record("n_1")).state == "told"
 
 
-async def test_different_orders_are_told_side_by_side_up_to_half_of_the_slots(bench: Any) -> None:
+async def test_different_orders_for_one_target_are_told_side_by_side_up_to_a_quarter_of_the_slots(bench: Any) -> None:
     gate = asyncio.Event()
 
     async def wait(notification: Notification) -> None:
@@ -183,12 +184,38 @@ async def test_different_orders_are_told_side_by_side_up_to_half_of_the_slots(be
     for number in range(room.SLOTS + 8):
         await bench.add(f"n_{number:02d}", key=f"b_{number}")
     async with asyncio.timeout(10):
-        while len(bench.teller.running) < room.SLOTS // 2:
+        while len(bench.teller.running) < room.SLOTS // 4:
             await asyncio.sleep(0.005)
     gate.set()
     for number in range(room.SLOTS + 8):
         await bench.until(f"n_{number:02d}", "told")
-    assert bench.teller.most_at_once == room.SLOTS // 2
+    assert bench.teller.most_at_once == room.SLOTS // 4
+
+
+@pytest.mark.parametrize(("fair", "told"), [(True, {"n_1", "n_2"}), (False, set())])
+async def test_a_target_that_hangs_leaves_room_for_the_notifiers_others(
+    bench: Any, monkeypatch: pytest.MonkeyPatch, *, fair: bool, told: set[str]
+) -> None:
+    """Negative control: where a notifier's targets are not told apart, one has all of its slots."""
+    if not fair:
+        monkeypatch.setattr(bench.outbox, "_has_enough", lambda record: False)
+    heard: set[str] = set()
+
+    async def hang(notification: Notification) -> None:
+        if notification.options == {"url": "hangs"} and notification.build.connection == "acme":
+            await asyncio.Event().wait()
+        heard.add(notification.id)
+
+    bench.teller.answer = hang
+    for number in range(4 * room.SLOTS):
+        await bench.add(f"a_{number:03d}", key=f"a_{number}", options={"url": "hangs"})
+    await bench.add("n_1", key="b_1", options={"url": "answers"})
+    await bench.add("n_2", key="b_2", options={"url": "hangs"}, connection="other")
+    with contextlib.suppress(TimeoutError):
+        async with asyncio.timeout(1.5):
+            while heard != {"n_1", "n_2"}:
+                await asyncio.sleep(0.005)
+    assert heard == told
 
 
 async def test_what_was_being_told_at_a_stop_is_told_again_after_the_start(idle_bench: Any) -> None:

@@ -8,7 +8,6 @@ from __future__ import annotations
 
 import asyncio
 import random
-from collections import Counter
 from collections.abc import Callable, Mapping
 from datetime import datetime, timedelta
 from typing import Literal, Protocol
@@ -26,8 +25,8 @@ from headgate.storage.notifications import NotificationRecord
 from headgate.storage.writer import Unit
 from headgate.telemetry.logs import log_context
 
-SLOTS = 16
-"""How many are told at once; by one notifier half as many."""
+SLOTS = 32
+"""How many are told at once; by one notifier half as many, to one target half of those."""
 
 PATIENCE = 30.0
 """Seconds a notifier may take; then it counts as failed."""
@@ -86,8 +85,8 @@ class Outbox:
         self._guards = guards or lone_guards()
         self._reaching: dict[str, str] = {}
         """Notifiers that were seen to fail within a provider → which of its methods they call."""
-        self._telling: dict[str, asyncio.Task[None]] = {}
-        self._busy: Counter[str] = Counter()
+        self._telling: dict[str, NotificationRecord] = {}
+        """By order key."""
         self._woken = asyncio.Event()
 
     def wake(self) -> None:
@@ -119,24 +118,38 @@ class Outbox:
             return _IDLE if moment is None else min((moment - now).total_seconds(), _IDLE)
         if len(self._telling) < SLOTS:
             # What is being told now still waits, and so may one newer for each: ask for enough to see past them.
-            full = tuple(kind for kind in self._busy if self._is_full(kind))
+            telling = self._telling.values()
+            full = tuple({one.notifier for one in telling if self._is_full(one.notifier)})
+            past = tuple({_target(one): one for one in telling if self._has_enough(one)}.values())
             found = await self._database.writer.write(
-                lambda conn: notifications.due(conn, now, 3 * SLOTS, without=full)
+                lambda conn: notifications.due(conn, now, 3 * SLOTS, without=full, past=past)
             )
             for record in found:
                 if record.order_key in self._telling or len(self._telling) >= SLOTS:
                     continue
-                if self._is_full(record.notifier):
+                if self._is_full(record.notifier) or self._has_enough(record):
                     self._woken.set()  # look again, past what this one has waiting
                     continue
-                self._busy[record.notifier] += 1
-                self._telling[record.order_key] = group.create_task(self._tell(record))
+                self._telling[record.order_key] = record
+                group.create_task(self._tell(record))
         return _BUSY if self._telling else _IDLE  # the end of each telling wakes us too
 
     def _is_full(self, notifier: str) -> bool:
         """Whether it has half of the slots that the others leave it: one that hangs leaves room for all that do not."""
-        busy = self._busy[notifier]
-        return busy >= max(1, (SLOTS - len(self._telling) + busy) // 2)
+        return self._count(notifier) >= self._share(notifier)
+
+    def _has_enough(self, record: NotificationRecord) -> bool:
+        """Whether its target has half of what the notifier's other targets leave it, likewise."""
+        target = _target(record)
+        busy = sum(_target(one) == target for one in self._telling.values())
+        left = self._share(record.notifier) - self._count(record.notifier)
+        return busy >= max(1, (left + busy) // 2)
+
+    def _share(self, notifier: str) -> int:
+        return max(1, (SLOTS - len(self._telling) + self._count(notifier)) // 2)
+
+    def _count(self, notifier: str) -> int:
+        return sum(one.notifier == notifier for one in self._telling.values())
 
     async def _tell(self, record: NotificationRecord) -> None:
         try:
@@ -144,7 +157,6 @@ class Outbox:
                 await self._settle(record, await self._attempt(record))
         finally:
             del self._telling[record.order_key]
-            self._busy[record.notifier] -= 1
             self.wake()
 
     async def _attempt(self, record: NotificationRecord) -> HeadgateError | None:
@@ -218,3 +230,8 @@ class Outbox:
                 await asyncio.sleep(_STORAGE_PAUSE)
             else:
                 return
+
+
+def _target(record: NotificationRecord) -> tuple[str, str, str]:
+    """Whom it is for: a receiver (the block's options name it), or the host of a connection."""
+    return record.notifier, record.build.connection, repr(record.options)

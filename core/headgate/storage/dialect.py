@@ -92,6 +92,11 @@ def member(of: sa.TableValuedAlias, place: int) -> sa.ColumnElement[str]:
     return sa.func.json_extract(of.c.value, f"$[{place}]", type_=sa.Text)
 
 
+def field(of: sa.Column[Any], name: str) -> sa.ColumnElement[str]:
+    """A text in a column that holds a JSON object."""
+    return sa.func.json_extract(of, f"$.{name}", type_=sa.Text)
+
+
 def trouble(error: BaseException | None) -> type[StorageError] | None:
     """What a database error means for the writer; `None`: the fault of one statement (a constraint, bad SQL)."""
     while error is not None:

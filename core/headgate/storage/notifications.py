@@ -10,6 +10,7 @@ import msgspec
 import sqlalchemy as sa
 
 from headgate.api import Build, Phase
+from headgate.storage import dialect
 from headgate.storage.columns import storable
 from headgate.storage.connection import Many, Reading, Writing
 from headgate.storage.pages import Page, page_of
@@ -54,9 +55,16 @@ _ADD = Many(sa.insert(notifications))
 
 
 async def due(
-    conn: Reading, now: datetime, limit: int, *, without: Sequence[str] = ()
+    conn: Reading,
+    now: datetime,
+    limit: int,
+    *,
+    without: Sequence[str] = (),
+    past: Sequence[NotificationRecord] = (),
 ) -> tuple[NotificationRecord, ...]:
-    """What to tell now, longest due first; nothing of the notifiers `without`.
+    """What to tell now, longest due first; nothing of the notifiers `without`, nor what is for the same as one of `past`.
+
+    For the same: by the same notifier with the same options, of builds of the same connection.
 
     Of each `order_key` it is the newest that waits, and nothing older than what was told already. What that leaves
     behind is marked superseded, so this runs inside a unit of the writer.
@@ -78,6 +86,12 @@ async def due(
     query = sa.select(notifications).where(_WAITING, notifications.c.next_attempt_at <= now)
     if without:
         query = query.where(notifications.c.notifier.not_in(without))
+    for one in past:
+        query = query.where(
+            (notifications.c.notifier != one.notifier)
+            | (notifications.c.options != one.options)
+            | (dialect.field(notifications.c.build, "connection") != one.build.connection)
+        )
     found = await conn.execute(query.order_by(notifications.c.next_attempt_at, notifications.c.id).limit(limit))
     return tuple(NotificationRecord(**row) for row in found.mappings())
 
