@@ -102,6 +102,22 @@ def test_the_first_job_of_the_readme_is_right(first_job):
     assert check() == (0, "ok: config.yaml with 2 connections; 2 jobs in 2 files\n")
 
 
+def test_the_first_job_s_poll_asks_for_every_branch_that_its_push_names(first_job):
+    """Without `branches` it asks for the default branch alone, and the reader's `feature/x` would never build."""
+    triggers = yaml.safe_load(first_job[0].read_text())["jobs"]["app-tests"]["triggers"]
+    assert len(triggers["push"]["branches"]) > 1
+    assert triggers["poll"]["branches"] == triggers["push"]["branches"]
+
+
+def test_the_secrets_of_the_example_s_github_connection_are_those_its_steps_and_the_readme_keep():
+    block = re.search(r"  # GitHub\..*?\n\n", (ROOT / "config.example.yaml").read_text(), flags=re.DOTALL)[0]
+    connection = yaml.safe_load(re.sub(r"^  # ?", "", block[block.index("  # acme-github:") :], flags=re.MULTILINE))
+    used = {one.removeprefix("secret://") for one in re.findall(r"secret://encrypted/[\w-]+", str(connection))}
+    for page in (block, (ROOT / "README.md").read_text()):
+        assert set(re.findall(r"credentials set (encrypted/[\w-]+)", page)) == used
+        assert "headgate connections test acme-github" in page
+
+
 def test_the_mistake_the_readme_shows_is_answered_as_it_shows(first_job):
     job, check = first_job
     job.write_text(job.read_text().replace("poll:", "pol:"))

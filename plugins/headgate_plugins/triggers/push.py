@@ -13,6 +13,8 @@ RULE = "triggers.push"
 
 SCHEMA = {
     "type": "object",
+    "description": "Builds when a branch moves, whoever observed it. A `poll` of this job asks for the default branch "
+    "alone unless its own `branches` name more; what it does not ask for is seen only when a webhook tells of it.",
     "additionalProperties": False,
     "properties": {
         "branches": globs_schema("Only these branches; all when absent.", ["main", "release/**"]),
