@@ -13,6 +13,7 @@ from hypothesis import strategies as st
 from headgate import api
 from headgate.builds import environment as module
 from headgate.builds.environment import environment
+from headgate.config.reserved import OURS, is_ours
 
 REPOSITORY = api.Repository(host="git.example.org", path="acme/web")
 NAMES = st.text(alphabet="ABCDEFGHIJKLMNOPQRSTUVWXYZ_", min_size=1, max_size=20)
@@ -86,6 +87,13 @@ def test_the_documented_names_are_the_names_there_are():
     documented = set(re.findall(r"`([A-Z][A-Z_]+)`", module.__doc__))
     made = {*make(), *make(build={"change": 7}, event=change(from_fork=True)), *make(build={"ref": "refs/tags/v1"})}
     assert documented == made - {"PATH", "HOME"}
+
+
+def test_a_job_is_told_of_every_name_it_would_set_in_vain():
+    """The check knows the list only; `TMPDIR` is the build's own folder, which the sandbox sets last."""
+    documented = set(re.findall(r"`([A-Z][A-Z_]+)`", module.__doc__))
+    assert {name for name in documented if not name.startswith("HEADGATE_")} | {"TMPDIR"} == OURS
+    assert all(map(is_ours, documented))
 
 
 def test_a_tag():

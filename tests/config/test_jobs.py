@@ -19,6 +19,7 @@ from headgate.api import (
     Step,
     TriggerKind,
 )
+from headgate.config.reserved import OURS
 
 FULL = """
 jobs:
@@ -214,7 +215,8 @@ def with_job(text: str) -> str:
         (with_run("credentials: {A: hunter2}, steps: [{run: x}]"), "5:28: jobs.web.run.credentials.A: expected a secret by reference: secret://store/name (a secret itself must not stand here; store it with `headgate credentials set`)"),
         (with_run("credentials: {A: secret://evn/x}, steps: [{run: x}]"), "5:28: jobs.web.run.credentials.A: there is no credential store `evn` (did you mean `env`?)"),
         (with_run("credentials: {LD_PRELOAD: secret://env/x}, steps: [{run: x}]"), "5:25: jobs.web.run.credentials.LD_PRELOAD: `LD_PRELOAD` cannot be set: programs, or Headgate itself, obey it"),
-        (with_run("environment: {HEADGATE_X: y}, steps: [{run: x}]"), "5:25: jobs.web.run.environment.HEADGATE_X: `HEADGATE_X` cannot be set: programs, or Headgate itself, obey it"),
+        (with_run("environment: {HEADGATE_X: y}, steps: [{run: x}]"), "5:25: jobs.web.run.environment.HEADGATE_X: `HEADGATE_X` cannot be set here: Headgate sets it itself, and its value would win (choose another name, or set it within a step: export HEADGATE_X=…)"),
+        (with_run("environment: {GIT_COMMIT: y}, steps: [{run: x}]"), "5:25: jobs.web.run.environment.GIT_COMMIT: `GIT_COMMIT` cannot be set here: Headgate sets it itself, and its value would win (choose another name, or set it within a step: export GIT_COMMIT=…)"),
         (with_run("environment: {A: '${B}'}, steps: [{run: x}]"), "5:28: jobs.web.run.environment.A: nothing is filled in here, so `${…}` would stay as it is (name a secret as secret://store/name; in a step's `run` the shell fills in variables)"),
         (with_run("environment: {a-b: y}, steps: [{run: x}]"), "5:25: jobs.web.run.environment.a-b: expected a variable's name of letters, digits and `_`, found `a-b`"),
         (with_job("parameters: {PATH: {default: x}}"), "6:18: jobs.web.parameters.PATH: `PATH` cannot be a parameter: programs, or Headgate itself, obey it"),
@@ -232,6 +234,19 @@ def with_job(text: str) -> str:
 )  # fmt: skip
 def test_problems_are_placed_and_worded(said, text, expected):
     assert said(text) == [expected]
+
+
+@pytest.mark.parametrize("name", sorted(OURS))
+def test_a_variable_of_ours_is_refused_at_its_key(said, name):
+    """The server's value would win, and nobody would hear of it."""
+    (problem,) = said(with_run(f"environment: {{A: x, {name}: y}}, steps: [{{run: x}}]"))
+    assert problem.startswith(f"5:31: jobs.web.run.environment.{name}: `{name}` cannot be set here")
+
+
+def test_variables_that_take_effect_may_be_set(said):
+    assert (
+        said(with_run("environment: {PATH: /opt, HOME: /h, LANG: C, GIT_COMMITTER_NAME: ci}, steps: [{run: x}]")) == []
+    )
 
 
 def test_names_are_used_once_among_parameters_credentials_and_variables(said):

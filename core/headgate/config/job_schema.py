@@ -221,7 +221,7 @@ def run_schema(executor: Schema) -> Schema:
                 "default": {},
                 "propertyNames": variable,
                 "additionalProperties": {"type": ["string", "number", "boolean"]},
-                "description": "Further environment variables, as they are written: nothing is filled into them.",
+                "description": "Further environment variables, as they are written: nothing is filled into them. What Headgate sets itself (`GIT_COMMIT`, `WORKSPACE`, …) is refused.",
             },
             "steps": {
                 "type": "array",

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Collection, Iterable, Iterator, Mapping
 from dataclasses import dataclass
 from itertools import pairwise
 from typing import Any, TypeAlias
@@ -13,7 +13,7 @@ from headgate.api import Globs, ParameterDefinition, Polls, RuleKind
 from headgate.api.patterns import WILDCARDS
 from headgate.config.kinds import SINGULAR, Group, KnownKinds, missing, names
 from headgate.config.nearest import suggestion
-from headgate.config.reserved import is_reserved
+from headgate.config.reserved import is_ours, is_reserved
 from headgate.config.settings import Settings
 from headgate.config.yaml import KeyPath
 
@@ -117,17 +117,7 @@ class Meaning:
             yield Remark(("run", "executor"), *fault)
         if run.get("timeout") == 0:
             yield Remark(("run", "timeout"), "expected more than no time at all")
-        for block in ("credentials", "environment"):
-            for name in run.get(block, {}):
-                if is_reserved(name) if block == "credentials" else name.startswith("HEADGATE_"):
-                    yield Remark(
-                        ("run", block, name),
-                        f"`{name}` cannot be set: programs, or Headgate itself, obey it",
-                        at_key=True,
-                    )
-        for name in run.get("credentials", {}):
-            if name in run.get("environment", {}):
-                yield Remark(("run", "environment", name), f"`{name}` is also one of `credentials`", at_key=True)
+        yield from _of_variables(run.get("credentials", {}), run.get("environment", {}))
         named = [(step.get("name"), at) for at, step in enumerate(run.get("steps", ())) if step.get("name")]
         for (before, _), (name, at) in pairwise(sorted(named)):
             if before == name:
@@ -151,6 +141,24 @@ class Meaning:
             return f"`{name}` is installed and not set up", f"set it up under `{group}:` in {self._settings.file.name}"
         cause = missing(self._kinds, group, name)
         return f"there is no {SINGULAR[group]} `{name}`" + (f": {cause}" if cause else ""), None
+
+
+def _of_variables(credentials: Collection[str], environment: Collection[str]) -> Remarks:
+    """None has a name that somebody else sets or obeys, and none has two values."""
+    for name in credentials:
+        if is_reserved(name):
+            message = f"`{name}` cannot be set: programs, or Headgate itself, obey it"
+            yield Remark(("run", "credentials", name), message, at_key=True)
+    for name in environment:
+        if is_ours(name):
+            yield Remark(
+                ("run", "environment", name),
+                f"`{name}` cannot be set here: Headgate sets it itself, and its value would win",
+                f"choose another name, or set it within a step: export {name}=…",
+                at_key=True,
+            )
+        if name in credentials:
+            yield Remark(("run", "environment", name), f"`{name}` is also one of `credentials`", at_key=True)
 
 
 def of_names(parameters: Iterable[ParameterDefinition], run: Mapping[str, Any]) -> Remarks:

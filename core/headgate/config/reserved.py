@@ -2,13 +2,18 @@
 
 from __future__ import annotations
 
-EXACT = frozenset({
-    # What a build always has.
+OURS = frozenset({
     "BRANCH_NAME", "BUILD_ID", "BUILD_NUMBER", "BUILD_TRIGGER", "BUILD_URL", "CHANGE_AUTHOR", "CHANGE_FORK",
-    "CHANGE_ID", "CHANGE_TARGET", "CI", "JOB_NAME", "TAG_NAME", "WORKSPACE",
+    "CHANGE_ID", "CHANGE_TARGET", "CI", "GIT_AUTHOR_EMAIL", "GIT_AUTHOR_NAME", "GIT_BRANCH", "GIT_COMMIT",
+    "GIT_COMMIT_MESSAGE", "GIT_LOCAL_BRANCH", "GIT_PREVIOUS_COMMIT", "GIT_PREVIOUS_SUCCESSFUL_COMMIT",
+    "GIT_REPOSITORY_URL", "GIT_URL", "HEADGATE", "JOB_NAME", "TAG_NAME", "TMPDIR", "WORKSPACE",
+})  # fmt: skip
+"""What a build gets from Headgate, whatever its job says; a test compares it with what `builds.environment` makes."""
+
+EXACT = OURS | frozenset({
     # What shells obey.
     "BASHOPTS", "CDPATH", "ENV", "GLOBIGNORE", "HOME", "IFS", "LOGNAME", "PATH", "PROMPT_COMMAND", "PS4", "SHELL",
-    "SHELLOPTS", "TMPDIR", "USER", "ZDOTDIR",
+    "SHELLOPTS", "USER", "ZDOTDIR",
     # What libraries and interpreters load code or settings from.
     "CLASSPATH", "DOTNET_STARTUP_HOOKS", "ERL_FLAGS", "GCC_EXEC_PREFIX", "GCONV_PATH", "GLIBC_TUNABLES",
     "GNUMAKEFLAGS", "GRADLE_OPTS", "GTK_MODULES", "LESSCLOSE", "LESSOPEN", "LUA_INIT", "MAKEFILES", "MAKEFLAGS",
@@ -33,6 +38,11 @@ PREFIXES = (
     "SSH_",
     "XDG_",
 )
+
+
+def is_ours(name: str) -> bool:
+    """Whether a variable `name` has Headgate's value in a build, so that a job would set it in vain."""
+    return name in OURS or name.startswith("HEADGATE_")
 
 
 def is_reserved(name: str) -> bool:
