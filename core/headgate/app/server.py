@@ -18,7 +18,7 @@ import aiohttp
 import structlog
 from msgspec.structs import replace
 
-from headgate.api.client import shared_socket
+from headgate.api.client import NAMES_THREAD, Names, shared_socket
 from headgate.app.jobs import JobFiles
 from headgate.app.opening import PLUGIN_THREAD, OpenKinds
 from headgate.app.reload import report_closed
@@ -97,13 +97,13 @@ async def serve(config: Path, *, host: str | None = None, port: int | None = Non
 
 
 async def _end_what_is_left() -> None:
-    """All that is ours is closed. A plugin's task or thread that does not end must not keep the process for ever."""
+    """All that is ours is closed. A plugin's task or a thread that does not end must not keep the process for ever."""
     left = asyncio.all_tasks() - {asyncio.current_task()}
     for task in left:
         task.cancel()
     if left:
         _, left = await asyncio.wait(left, timeout=LEFT_SECONDS)
-    threads = [thread for thread in threading.enumerate() if thread.name.startswith(PLUGIN_THREAD)]
+    threads = [thread for thread in threading.enumerate() if thread.name.startswith((PLUGIN_THREAD, NAMES_THREAD))]
     for thread in threads:
         await asyncio.to_thread(thread.join, LEFT_SECONDS / len(threads))
     names = [*(task.get_name() for task in left), *(thread.name for thread in threads if thread.is_alive())]
@@ -255,14 +255,19 @@ def _exit_at_once(error: BaseException) -> None:
     os._exit(EXIT_OUR_FAULT)
 
 
-def _http_client() -> aiohttp.ClientSession:
-    return aiohttp.ClientSession(
-        connector=aiohttp.TCPConnector(socket_factory=shared_socket),
-        timeout=aiohttp.ClientTimeout(total=HTTP_SECONDS),
-        cookie_jar=aiohttp.DummyCookieJar(),
-        headers={"User-Agent": f"headgate/{version('headgate')}"},
-        trust_env=False,
-    )
+@asynccontextmanager
+async def _http_client() -> AsyncIterator[aiohttp.ClientSession]:
+    async with (
+        Names() as names,
+        aiohttp.ClientSession(
+            connector=aiohttp.TCPConnector(socket_factory=shared_socket, resolver=names),
+            timeout=aiohttp.ClientTimeout(total=HTTP_SECONDS),
+            cookie_jar=aiohttp.DummyCookieJar(),
+            headers={"User-Agent": f"headgate/{version('headgate')}"},
+            trust_env=False,
+        ) as session,
+    ):
+        yield session
 
 
 async def _end(tasks: asyncio.Task[None]) -> None:

@@ -17,7 +17,7 @@ import aiohttp
 from yarl import URL
 
 from headgate import api
-from headgate.api.client import AddressRefused, guarded_socket, retry_after
+from headgate.api.client import AddressRefused, Names, guarded_socket, retry_after
 from headgate_plugins.webhook_notifier.message import body_of
 
 HEADGATE_API = 1
@@ -181,14 +181,16 @@ async def open_notifier(config: Mapping[str, Any], host: api.Host) -> AsyncItera
     guard = guarded_socket(
         allow_private=bool(config.get("allow_private", False)), opened_by="notifiers.webhook.allow_private"
     )
-    connector = aiohttp.TCPConnector(limit_per_host=4, socket_factory=guard)
-    async with aiohttp.ClientSession(
-        connector=connector,
-        cookie_jar=aiohttp.DummyCookieJar(),
-        timeout=aiohttp.ClientTimeout(total=total),
-        auto_decompress=False,
-        trust_env=False,
-    ) as session:
+    async with (
+        Names() as names,
+        aiohttp.ClientSession(
+            connector=aiohttp.TCPConnector(limit_per_host=4, socket_factory=guard, resolver=names),
+            cookie_jar=aiohttp.DummyCookieJar(),
+            timeout=aiohttp.ClientTimeout(total=total),
+            auto_decompress=False,
+            trust_env=False,
+        ) as session,
+    ):
         yield WebhookNotifier(session, host)
 
 

@@ -36,6 +36,7 @@ from headgate.api.client.limits import (
     one_budget,
     retry_after,
 )
+from headgate.api.client.names import NAMES_THREAD, Names
 from headgate.api.client.oauth import CodeRequest, RefreshedToken, TokenEndpoint, Tokens, code_request
 from headgate.api.client.pages import (
     Next,
@@ -51,6 +52,7 @@ from headgate.api.client.renewal import Issue, Issued, RenewedToken
 
 __all__ = [
     "MEANINGS",
+    "NAMES_THREAD",
     "AddressRefused",
     "Answer",
     "Authorization",
@@ -65,6 +67,7 @@ __all__ = [
     "Headers",
     "Issue",
     "Issued",
+    "Names",
     "Needs",
     "Next",
     "NextPage",
