@@ -80,3 +80,20 @@ async def test_who_was_slow_and_who_gave_up_leave_as_many_places_as_there_were(v
     for task in more:
         task.cancel()
     await asyncio.wait(more)
+
+
+@pytest.mark.parametrize(("remembered", "there"), [(True, ["a", "b"]), (False, ["a"])])
+async def test_a_host_that_hung_takes_no_place_of_the_others_again(visits, remembered, there):
+    """Negative control: where it is forgotten, it holds up the others with each of its visits."""
+    made = await visits("a", at_once=1, each=1, patience=0.1)
+    await asyncio.sleep(0.2)
+    made.go.set()
+    await made.settle()
+    made.go.clear()
+    if not remembered:
+        made.places._slow.clear()
+    more = [asyncio.create_task(made.visit(host)) for host in "ab"]
+    assert await made.settle() == there
+    made.go.set()
+    await asyncio.wait(more)
+    assert not made.places._slow, "until one is done in time"

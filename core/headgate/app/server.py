@@ -71,6 +71,9 @@ SWITCH_SECONDS = 0.001
 HTTP_SECONDS = 30.0
 """Time-out of a whole request by the shared HTTP client."""
 
+CONNECTIONS = 128
+"""Its connections at once; to one host a quarter of them, by however many of ours it is asked: it may hang."""
+
 
 async def serve(config: Path, *, host: str | None = None, port: int | None = None, say: Say | None = None) -> None:
     """Serve `config` until SIGTERM or SIGINT; `host` and `port` win over what it says.
@@ -260,7 +263,9 @@ async def _http_client() -> AsyncIterator[aiohttp.ClientSession]:
     async with (
         Names() as names,
         aiohttp.ClientSession(
-            connector=aiohttp.TCPConnector(socket_factory=shared_socket, resolver=names),
+            connector=aiohttp.TCPConnector(
+                limit=CONNECTIONS, limit_per_host=CONNECTIONS // 4, socket_factory=shared_socket, resolver=names
+            ),
             timeout=aiohttp.ClientTimeout(total=HTTP_SECONDS),
             cookie_jar=aiohttp.DummyCookieJar(),
             headers={"User-Agent": f"headgate/{version('headgate')}"},

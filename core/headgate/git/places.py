@@ -12,7 +12,7 @@ class Places:
     """`at_once` places for all hosts, `each` for one. For one event loop.
 
     Who is not done after `patience` seconds gives its place among all of them back, and keeps the one of its host:
-    a host that hangs holds up the others for so long, once, and from then on only itself.
+    a host that hangs holds up the others for so long, once, and from then on only itself, until one is done in time.
     """
 
     def __init__(self, at_once: int, *, each: int, patience: float) -> None:
@@ -20,13 +20,15 @@ class Places:
         self._all = asyncio.Semaphore(at_once)
         self._of_host: defaultdict[str, asyncio.Semaphore] = defaultdict(lambda: asyncio.Semaphore(each))
         self._patience = patience
+        self._slow: set[str] = set()
 
     @asynccontextmanager
     async def at(self, host: str) -> AsyncIterator[None]:
         """Wait for a place, and have it. `host`: by whatever name the caller tells hosts apart."""
         async with self._of_host[host]:
-            await self._all.acquire()
-            held = True
+            held = host not in self._slow
+            if held:
+                await self._all.acquire()
 
             def give_back() -> None:
                 nonlocal held
@@ -34,9 +36,17 @@ class Places:
                     held = False
                     self._all.release()
 
-            timer = asyncio.get_running_loop().call_later(self._patience, give_back)
+            def be_slow() -> None:
+                self._slow.add(host)
+                give_back()
+
+            loop = asyncio.get_running_loop()
+            began = loop.time()
+            timer = loop.call_later(0.0 if host in self._slow else self._patience, be_slow)
             try:
                 yield
             finally:
                 timer.cancel()
                 give_back()
+                if loop.time() - began < self._patience:
+                    self._slow.discard(host)
