@@ -40,7 +40,13 @@ def test_the_last_pattern_that_matches_decides():
     assert globs.match("release/1") == "release/**"
     assert globs.match("release/old/1") is None
     assert globs.match("release/old/keep") == "release/old/keep"
-    assert api.Globs(["!a"]).match("b") is None
+
+
+def test_patterns_that_only_exclude_are_refused_with_what_to_write():
+    with pytest.raises(ValueError, match=r"match nothing.*; write \[\"\*\*\", \"!wip\", \"!x/\*\"\]$"):
+        api.Globs(["!wip", "!x/*"])
+    assert api.Globs(["**", "!wip", "!x/*"]).match("main") == "**"
+    assert api.Globs(["!wip", "main"]).match("main") == "main"
 
 
 @pytest.mark.parametrize("pattern", ["", "!", "[a", "{a", "{a,b", "[z-a]"])

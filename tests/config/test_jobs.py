@@ -33,7 +33,7 @@ jobs:
       push: {branches: [main, 1.10]}
       poll: {every: 5m}
     conditions:
-      - branch: {branches: ["!x"]}
+      - branch: {branches: ["*", "!x"]}
       - tree: {all: [{wait: 2s}]}
     parameters:
       VERSION: {default: 1.10, description: Which}
@@ -75,7 +75,7 @@ def test_a_job_arrives_whole_in_its_units(folder):
         Block(kind="poll", options={"every": 300.0}),
     )
     assert job.conditions == (
-        Block(kind="branch", options={"branches": ["!x"]}),
+        Block(kind="branch", options={"branches": ["*", "!x"]}),
         Block(kind="tree", options={"all": [{"wait": 2.0}]}),
     )
     assert job.parameters == (
@@ -193,6 +193,7 @@ def with_job(text: str) -> str:
         (MINIMAL.replace("acme/web", "acme/web, checkout: {merge_target: true}"), "4:65: jobs.web.source.checkout.merge_target: `merge_target` is not supported by this version of Headgate (remove it)"),
         (with_job("triggers: {pushh: {}}"), "6:16: jobs.web.triggers.pushh: there is no trigger `pushh` (did you mean `push`?)"),
         (with_job("triggers: {push: {branches: ['a[']}}"), "6:22: jobs.web.triggers.push: the pattern 'a[' opens a set with [ and does not close it"),
+        (with_job("triggers: {push: {branches: ['!wip']}}"), '6:22: jobs.web.triggers.push: patterns with ! alone match nothing, as they only take back what others let in; write ["**", "!wip"]'),
         (with_job("triggers: {push: {explode: true}}"), "6:22: jobs.web.triggers.push: the plugin of `push` failed on this: RuntimeError: a plugin's bug"),
         (with_job("triggers: {poll: {every: 5 min}}"), "6:30: jobs.web.triggers.poll.every: expected a duration such as 30s, 5m, 2h or 1d, found `5 min`"),
         (with_job("triggers: {poll: {every: 5m, cron: '* * * * *'}}"), "6:22: jobs.web.triggers.poll: `every` and `cron` exclude each other"),

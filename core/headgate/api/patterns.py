@@ -22,9 +22,14 @@ class Globs:
     __slots__ = ("_rules", "patterns")
 
     def __init__(self, patterns: Sequence[str]) -> None:
-        """`patterns` in the order they were written; raises `ValueError` naming the bad one."""
+        """`patterns` in the order they were written; raises `ValueError` naming the bad one, or when all exclude."""
         self.patterns = tuple(patterns)
         self._rules = tuple((not p.startswith("!"), _compile_glob(p.removeprefix("!"))) for p in self.patterns)
+        if self._rules and not any(including for including, _ in self._rules):
+            lets_in = ", ".join(f'"{pattern}"' for pattern in ("**", *self.patterns))
+            raise ValueError(
+                f"patterns with ! alone match nothing, as they only take back what others let in; write [{lets_in}]"
+            )
 
     def match(self, text: str) -> str | None:
         """The pattern that let `text` in, the last one that decides; `None` when none does."""

@@ -230,7 +230,6 @@ def test_at_first_sight_the_other_branches_are_a_baseline():
             api.PollPlan(every=60.0, ref_prefixes=("refs/heads/main", "refs/heads/release/")),
         ),
         ({"every": "1m", "branches": ["*-stable", "main"]}, api.PollPlan(every=60.0)),
-        ({"every": "1m", "branches": ["!main"]}, api.PollPlan(every=60.0, ref_prefixes=("HEAD",))),
     ],
 )
 def test_the_question_is_as_narrow_as_the_patterns(options, plan):
