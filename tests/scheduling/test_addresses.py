@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import asyncio
+import contextlib
 from datetime import UTC, datetime
 from types import SimpleNamespace
 
@@ -13,6 +15,7 @@ from headgate.plugins.guard import lone_guard
 from headgate.scheduling import addresses as module
 from headgate.scheduling.addresses import Addresses
 from headgate.storage import sender_addresses
+from headgate.storage.errors import StorageFull
 
 NOW = datetime(2026, 1, 5, 12, tzinfo=UTC)
 
@@ -72,6 +75,58 @@ async def test_the_last_good_answer_stays(addresses, database, silence):
     await asking.look()
     await asking.look()
     assert published == {"hub": ("192.0.2.0/24",)}
+    assert await kept(database) == published
+
+
+@pytest.mark.parametrize("beside", [True, False], ids=["side by side", "control"])
+async def test_a_host_that_hangs_keeps_no_other_waiting(database, monkeypatch, beside):
+    """Negative control: asked one after another, the second waits for the first."""
+    ends, published = asyncio.Event(), {}
+
+    async def one_by_one(*asked):
+        for one in asked:
+            await one
+
+    if not beside:
+        monkeypatch.setattr(asyncio, "gather", one_by_one)
+
+    class Hanging(Host):
+        async def sender_addresses(self):
+            await ends.wait()
+            raise api.Unavailable("down")
+
+    hosts = {"hung": Hanging(), "hub": Host(("192.0.2.0/24",))}
+    asking = Addresses(
+        database=database,
+        wanted=lambda: {name: SimpleNamespace(provider=host, guard=lone_guard()) for name, host in hosts.items()},
+        published=published,
+        log=structlog.get_logger(),
+        now=lambda: NOW,
+    )
+    look = asyncio.create_task(asking.look())
+    with contextlib.suppress(TimeoutError):
+        async with asyncio.timeout(1):
+            while not published:
+                await asyncio.sleep(0.01)
+    assert bool(published) is beside
+    assert not look.done()
+    ends.set()
+    await look
+
+
+async def test_a_full_disk_is_no_reason_to_end(addresses, database, monkeypatch):
+    published = {}
+    asking = addresses(Host(("192.0.2.0/24",), ("192.0.2.0/24",)), published)
+
+    async def full(_):
+        raise StorageFull("no room")
+
+    with monkeypatch.context() as patched:
+        patched.setattr(database.writer, "write", full)
+        await asking.look()
+    assert published == {"hub": ("192.0.2.0/24",)}
+    assert await kept(database) == {}
+    await asking.look()
     assert await kept(database) == published
 
 

@@ -15,6 +15,7 @@ from headgate.plugins.guard import Guard
 from headgate.storage import sender_addresses
 from headgate.storage.connection import Writing
 from headgate.storage.database import Database
+from headgate.storage.errors import StorageError
 from headgate.storage.sender_addresses import SenderAddresses
 
 EVERY: Final = 3600.0
@@ -71,11 +72,14 @@ class Addresses:
             await asyncio.sleep(LOOK)
 
     async def look(self) -> None:
-        """Ask those whose time has come."""
-        loop = asyncio.get_running_loop()
-        for name, asked in self._wanted().items():
-            if self._due.get(name, 0.0) <= loop.time():
-                self._due[name] = loop.time() + (EVERY if await self._ask(name, asked) else AGAIN)
+        """Ask those whose time has come, side by side: a host that does not answer holds up no other's webhooks."""
+        now = asyncio.get_running_loop().time()
+        due = [(name, asked) for name, asked in self._wanted().items() if self._due.get(name, 0.0) <= now]
+        await asyncio.gather(*(self._ask_in_turn(name, asked) for name, asked in due))
+
+    async def _ask_in_turn(self, name: str, asked: Asked) -> None:
+        pause = EVERY if await self._ask(name, asked) else AGAIN
+        self._due[name] = asyncio.get_running_loop().time() + pause
 
     async def _ask(self, name: str, asked: Asked) -> bool:
         """Whether it answered. What it said last stays when it does not, and when it says nothing."""
@@ -95,7 +99,11 @@ class Addresses:
         async def keep(connection: Writing) -> None:
             await sender_addresses.put(connection, said)
 
-        await self._database.writer.write(keep)
         if self._published.get(name) != said.networks:  # the same object stays where nothing changed
             self._published[name] = said.networks
+        try:
+            await self._database.writer.write(keep)
+        except StorageError as error:  # the disk may be full: that is not the end of all rooms
+            self._log.warning("where a host's webhooks come from is not kept", connection=name, reason=str(error))
+            return False
         return True
