@@ -1,4 +1,4 @@
-"""Writes docs/reference/*.md from the schemas of the installed plugins; `--check` only says whether they are up to date."""
+"""Writes docs/reference/*.md from installed plugins' schemas and the table of a build's variables; `--check` only compares."""
 
 from __future__ import annotations
 
@@ -8,6 +8,7 @@ from collections.abc import Iterator, Mapping
 from pathlib import Path
 from typing import Any
 
+from headgate.builds import environment
 from headgate.config.explain import KINDS
 from headgate.config.kinds import KnownKinds
 from headgate.config.schema import host_schema, job_file_schema
@@ -63,6 +64,7 @@ they are read again when they change. `headgate check` shows every mistake with 
 - Patterns of branches, tags and paths: `*` and `?` stop at a slash, `**` does not, `[abc]` is a set, `{{a,b}}` an
   alternative, a leading `!` takes back what earlier patterns let in. Expressions for text are RE2.
 - Nothing is filled in: `${{…}}` works in a step's `run`, where the shell sees it, and is refused elsewhere.
+  What the shell finds: [variables of a build](variables.md).
 """
 
 HOST_HEAD = """\
@@ -81,10 +83,41 @@ it, but for `data`, `database`, `server`, `plugins`, `git`, `polling`, `worker` 
 """
 
 
+VARIABLES = """\
+# Variables of a build
+
+<!-- Written by docs/generate_reference.py from builds/environment.py; change that, not this page. -->
+
+What every step finds in its environment, beside what its job gives it:
+
+{table}
+
+A variable that does not apply is not set, rather than empty: test for `${{TAG_NAME:-}}` under `set -u`. `BRANCH_NAME` of a
+change request is `PR-` and its number, not the source branch: a fork's `main` must not pass for yours where a script asks
+for the branch before it deploys. `BUILD_TRIGGER` is the trigger that matched (`push`, `poll`, `manual` …), `BUILD_URL` the
+build in the [API](../http.md). Commit messages and authors are what strangers wrote: quote them.
+
+| also set | from |
+|---|---|
+| each parameter | the job's [`parameters`](job-file.md), under its name |
+| each credential | `run.credentials`, under its name; of an `ssh_key` the path of a file (with `NAME_KNOWN_HOSTS`), of a `user_password` the password (with `NAME_USERNAME`) |
+| `run.environment` | the job, as it is written |
+| `PATH`, `LANG`, `LC_…`, `TZ` | the server's environment; nothing else of it gets here |
+| `HOME`, `TMPDIR` | the build's own folders |
+
+Where two of them have one name, ours win over credentials, those over `run.environment`, that over the server's, and that
+over parameters.
+"""
+
+
 def main(arguments: list[str]) -> int:
     """Write the pages, or compare with `--check`: 1 when one is out of date."""
     kinds = load_plugins(allow=["headgate"]).kinds  # a stranger's plugin may be installed here, too
-    pages = {"job-file.md": job_file_page(kinds), "configuration.md": configuration_page(kinds)}
+    pages = {
+        "job-file.md": job_file_page(kinds),
+        "configuration.md": configuration_page(kinds),
+        "variables.md": variables_page(),
+    }
     if "--check" not in arguments:
         FOLDER.mkdir(exist_ok=True)
         for name, text in pages.items():
@@ -110,6 +143,12 @@ def configuration_page(kinds: KnownKinds) -> str:
     """The reference of `config.yaml`."""
     schema = host_schema(kinds)
     return "\n".join([HOST_HEAD, *_block({**schema, "description": ""}, "The file", "", depth=2)])
+
+
+def variables_page() -> str:
+    """The table stands where the variables are made; a test compares it with them."""
+    table = [line for line in (environment.__doc__ or "").splitlines() if line.startswith("|")]
+    return VARIABLES.format(table="\n".join(table))
 
 
 def _block(node: Mapping[str, Any], title: str, path: str, *, depth: int) -> Iterator[str]:

@@ -8,11 +8,13 @@ import subprocess
 import sys
 import textwrap
 from pathlib import Path
+from types import SimpleNamespace
 
 import pytest
 import yaml
 
 from headgate.cli.commands import COMMANDS
+from headgate.web.webhooks import CONTENT_TYPES, webhook_routes
 
 ROOT = Path(__file__).parents[2]
 PAGES = sorted(
@@ -125,6 +127,17 @@ def test_the_mistake_the_readme_shows_is_answered_as_it_shows(first_job):
     (shown,) = re.findall(r"\$ headgate check\n(.*?)\s*```", (ROOT / "README.md").read_text(), flags=re.DOTALL)
     assert code == 2
     assert said.strip() == textwrap.dedent("   " + shown).strip()
+
+
+def test_both_pages_name_the_same_refusals_of_a_webhook_and_those_the_route_names():
+    """And every one has its place in the order of the checks."""
+    text = (ROOT / "docs/http.md").read_text()
+    table = set(re.findall(r"\b[45]\d\d\b", " ".join(re.findall(r"^\| ([45][^|]*) \|", text, re.MULTILINE))))
+    order = set(re.findall(r"\b[45]\d\d\b", re.search(r"The first that fails of these.*?\n\n", text, re.DOTALL)[0]))
+    figure = re.search(r"a refuse──> ([\d ]+)", (ROOT / "docs/deliveries.md").read_text())[1].split()
+    route = webhook_routes(SimpleNamespace(receive=None))[0]
+    assert table == order == set(figure) == {*map(str, route.errors), "431"}
+    assert all(f"`{kind}`" in text for kind in CONTENT_TYPES)
 
 
 def test_every_decision_is_numbered_listed_and_has_its_four_parts():
