@@ -16,6 +16,7 @@ from headgate.api import (
     ParameterDefinition,
     PollPlan,
     QueueRules,
+    ReportsStatus,
     Step,
     TriggerKind,
 )
@@ -333,6 +334,24 @@ def test_a_connection_of_a_broken_plugin_names_it_and_why(said, kinds):
         "4:26: jobs.web.source.connection: the connection `acme` cannot be used: there is no provider `gitlab`: "
         "it comes with the plugin gitlab: headgate 1 is broken: SyntaxError"
     )
+
+
+def test_a_notifier_that_needs_what_the_provider_cannot_do_is_refused_at_its_place(said, folder, kinds):
+    """Every build would leave news that nobody can be told."""
+
+    class Hub(ReportsStatus): ...
+
+    hub = dataclasses.replace(kinds.providers["forge"], name="hub", provides=Hub)
+    status = dataclasses.replace(kinds.notifiers["status"], needs=("status",))
+    alone = dataclasses.replace(kinds, notifiers={**kinds.notifiers, "status": status})
+    both = dataclasses.replace(alone, providers={**kinds.providers, "hub": hub})
+    text = with_job("notify: [{status: {}}]")
+    at = "6:15: jobs.web.notify[0].status: the provider `forge` cannot do this"
+    assert said(text, kinds=both) == [f"{at} (these can: hub)"]
+    assert said(text, kinds=alone) == [f"{at} (none that is installed can)"]
+    assert said(text, kinds=both, config="connections: {acme: {provider: hub, root: x}}") == []
+    (unknown,) = said(text.replace("connection: acme", "connection: none"), kinds=both)
+    assert "there is no connection `none`" in unknown
 
 
 def test_a_pattern_of_repositories_is_kept_as_it_was_written(job):

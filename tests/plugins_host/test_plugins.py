@@ -65,6 +65,12 @@ FAULTS = {
         GOOD.replace("api.EMPTY_SCHEMA", '{"type": "object", "properties": 3}'),
         "the schema of NAME is not usable",
     ),
+    "a need that no provider can meet": (
+        GOOD.replace("triggers", "notifiers")
+        .replace("Trigger", "Notifier")
+        .replace("compile=lambda _: Moon()", "open=None, needs=('status', 'moonlight')"),
+        "NAME needs moonlight, which is no capability of providers",
+    ),
     "a schema of no object": (GOOD.replace("api.EMPTY_SCHEMA", '{"type": "string"}'), "must be of type object"),
     "the name of a bundled kind": (
         GOOD.replace("NAME", "push"),

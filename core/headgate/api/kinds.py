@@ -111,13 +111,18 @@ class CredentialStoreKind:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class NotifierKind:
-    """A way of telling. `schema` is a job's block under `notify:`, `settings` the one under `notifiers:`."""
+    """A way of telling. `schema` is a job's block under `notify:`, `settings` the one under `notifiers:`.
+
+    `needs`: the capabilities (words of `CAPABILITIES`) without which the build's provider is of no use to it; a job
+    on a connection whose provider lacks one is refused when it is read.
+    """
 
     name: str
     summary: str
     open: Open[Notifier]
     schema: Schema = field(default_factory=lambda: EMPTY_SCHEMA)
     settings: Schema = field(default_factory=lambda: EMPTY_SCHEMA)
+    needs: tuple[str, ...] = ()
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

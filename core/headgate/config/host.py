@@ -3,16 +3,16 @@
 from __future__ import annotations
 
 import dataclasses
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
-from headgate.api import CAPABILITIES, ConfigError, Problem, ProviderKind
+from headgate.api import ConfigError, Problem
 from headgate.config.checking import Checker
 from headgate.config.files import read_text
 from headgate.config.formats import Formats
 from headgate.config.host_schema import PLUGINS
-from headgate.config.kinds import SINGULAR, Group, KnownKinds, lost
+from headgate.config.kinds import SINGULAR, Group, KnownKinds, incapable, lost
 from headgate.config.placeholders import placeholder_problems
 from headgate.config.schema import host_schema
 from headgate.config.settings import (
@@ -117,27 +117,16 @@ def _beyond_providers(document: Document, block: dict[str, Any], kinds: KnownKin
     """What is asked of a connection that no connection of its provider can do."""
     problems: list[Problem] = []
     for name, options in block.get("connections", {}).items():
-        kind, webhooks = kinds.providers[options["provider"]], options.get("webhooks", {})
+        webhooks = options.get("webhooks", {})
         asked: dict[KeyPath, tuple[str, ...]] = {}
         if webhooks.get("recover"):
             asked["recover",] = ("hooks", "hook_deliveries", "redeliver")
         if "provider" in (allow := webhooks.get("allow", ())):
             asked["allow", allow.index("provider")] = ("sender_addresses",)
         for place, features in asked.items():
-            if not _has(kind, features):
-                able = sorted(one for one, other in kinds.providers.items() if _has(other, features))
-                problems.append(
-                    document.problem(
-                        ("connections", name, "webhooks", *place),
-                        f"the provider `{kind.name}` cannot do this",
-                        hint=f"these can: {', '.join(able)}" if able else "none that is installed can",
-                    )
-                )
+            if fault := incapable(kinds, options["provider"], features):
+                problems.append(document.problem(("connections", name, "webhooks", *place), *fault))
     return problems
-
-
-def _has(kind: ProviderKind, features: Sequence[str]) -> bool:
-    return all(issubclass(kind.provides, CAPABILITIES[feature]) for feature in features)
 
 
 def _document(path: Path) -> Document:

@@ -136,7 +136,7 @@ class _Reader:
         if "run" in block:
             yield from meaning.of_run(block["run"])
             yield from of_names(parameters, block["run"])
-        yield from meaning.of_notify(block.get("notify", ()))
+        yield from meaning.of_notify(block.get("notify", ()), block.get("source", {}))
 
 
 def _texts_of_jobs(document: Document) -> dict[str, dict[KeyPath, str]]:

@@ -2,10 +2,18 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from typing import Literal, Protocol, TypeAlias
 
-from headgate.api import ConditionKind, CredentialStoreKind, ExecutorKind, NotifierKind, ProviderKind, TriggerKind
+from headgate.api import (
+    CAPABILITIES,
+    ConditionKind,
+    CredentialStoreKind,
+    ExecutorKind,
+    NotifierKind,
+    ProviderKind,
+    TriggerKind,
+)
 from headgate.config.nearest import nearest
 
 Group: TypeAlias = Literal["providers", "triggers", "conditions", "credential_stores", "notifiers", "executors"]
@@ -81,6 +89,19 @@ def lost(kinds: KnownKinds, group: Group, name: str) -> str | None:
     if nearest(name, names(kinds, group)) and not any(_sounds_like(plugin, group, name) for plugin in kinds.broken):
         return None
     return missing(kinds, group, name)
+
+
+def incapable(kinds: KnownKinds, provider: str, features: Sequence[str]) -> tuple[str, str] | None:
+    """That no connection of `provider` can do what needs these capabilities, and whose can; `None`: one might."""
+    if _has(kinds.providers[provider], features):
+        return None
+    able = sorted(name for name, kind in kinds.providers.items() if _has(kind, features))
+    hint = f"these can: {', '.join(able)}" if able else "none that is installed can"
+    return f"the provider `{provider}` cannot do this", hint
+
+
+def _has(kind: ProviderKind, features: Sequence[str]) -> bool:
+    return all(issubclass(kind.provides, CAPABILITIES[feature]) for feature in features)
 
 
 def _of(kinds: KnownKinds, group: Group) -> Mapping[str, object]:

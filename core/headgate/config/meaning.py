@@ -11,7 +11,7 @@ import msgspec
 
 from headgate.api import Globs, ParameterDefinition, Polls, RuleKind
 from headgate.api.patterns import WILDCARDS
-from headgate.config.kinds import SINGULAR, Group, KnownKinds, missing, names
+from headgate.config.kinds import SINGULAR, Group, KnownKinds, incapable, missing, names
 from headgate.config.nearest import suggestion
 from headgate.config.reserved import is_ours, is_reserved
 from headgate.config.settings import Settings
@@ -123,11 +123,15 @@ class Meaning:
             if before == name:
                 yield Remark(("run", "steps", at, "name"), f"another step is called `{name}`")
 
-    def of_notify(self, blocks: Iterable[Mapping[str, Any]]) -> Remarks:
-        """Each notifier is set up."""
+    def of_notify(self, blocks: Iterable[Mapping[str, Any]], source: Mapping[str, Any]) -> Remarks:
+        """Each notifier is set up, and the provider can do what it needs of it."""
+        provider = self._providers.get(source.get("connection", ""))
         for at, block in enumerate(blocks):
             for name in block:
-                if fault := self._not_set_up("notifiers", name):
+                fault = self._not_set_up("notifiers", name)
+                if fault is None and provider is not None:
+                    fault = incapable(self._kinds, provider, self._kinds.notifiers[name].needs)
+                if fault is not None:
                     yield Remark(("notify", at, name), *fault, at_key=True)
 
     def _not_set_up(self, group: Group, name: str) -> tuple[str, str | None] | None:

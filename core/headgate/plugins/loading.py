@@ -16,7 +16,7 @@ from typing import Any, Literal, TypeVar
 import msgspec
 import pluggy
 
-from headgate.api import hookspecs
+from headgate.api import CAPABILITIES, hookspecs
 from headgate.api.errors import PluginError
 from headgate.api.kinds import (
     HEADGATE_API,
@@ -252,6 +252,8 @@ def _check_kind(candidate: _Candidate, hook: str, kind: object, kind_type: type[
     for schema in (getattr(kind, "schema", None), getattr(kind, "settings", None)):
         if schema is not None and (reason := _schema_fault(schema)):
             raise _fault(candidate, f"the schema of {kind.name} is not usable: {reason}")
+    if unknown := sorted(set(getattr(kind, "needs", ())) - set(CAPABILITIES)):
+        raise _fault(candidate, f"{kind.name} needs {', '.join(unknown)}, which is no capability of providers")
 
 
 def _schema_fault(schema: Mapping[str, Any]) -> str:

@@ -118,5 +118,9 @@ async def open_notifier(config: Mapping[str, Any], host: api.Host) -> AsyncItera
 def headgate_notifiers() -> Iterable[api.NotifierKind]:
     """One kind: `commit_status`."""
     yield api.NotifierKind(
-        name="commit_status", summary="Shows a build's state beside its commit", schema=SCHEMA, open=open_notifier
+        name="commit_status",
+        summary="Shows a build's state beside its commit",
+        schema=SCHEMA,
+        open=open_notifier,
+        needs=("status",),
     )

@@ -25,6 +25,10 @@ class NotifierContract:
         check_schema(self.kind.settings)
         jsonschema.validate(self.options, self.kind.schema)
 
+    def test_needs_what_there_is(self) -> None:
+        """Only capabilities that a provider may have."""
+        assert set(self.kind.needs) <= set(api.CAPABILITIES)
+
     def test_decides_purely(self) -> None:
         """`wants` and `order_key` give the same every time, without a socket, whatever the build's state."""
         notifier, options = type(self).notifier(), dict(self.options)
