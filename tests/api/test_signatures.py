@@ -38,6 +38,13 @@ def test_no_secret_is_never_a_match():
             call()
 
 
+def test_the_log_tells_a_wrong_token_from_a_wrong_signature():
+    with pytest.raises(api.Unauthenticated, match="the token fits none of the configured secrets"):
+        api.check_token("x", [api.Secret("y")])
+    with pytest.raises(api.Unauthenticated, match="the signature fits none of the configured secrets"):
+        api.check_hmac_sha256(b"x", "0" * 64, [api.Secret("y")])
+
+
 def sign(body=b"{}", stamp=STAMP, message_id="msg_1"):
     return api.standard_webhooks_signature(message_id, int(stamp), body, KEY)
 

@@ -48,7 +48,8 @@ def check_token(given: str | None, secrets: Sequence[Secret]) -> int:
     # Digests make the lengths equal, so that compare_digest cannot tell how long ours is.
     digest = hashlib.sha256(given.encode(errors="surrogateescape")).digest()
     return _first_match(
-        [hmac.compare_digest(hashlib.sha256(secret.reveal().encode()).digest(), digest) for secret in secrets]
+        [hmac.compare_digest(hashlib.sha256(secret.reveal().encode()).digest(), digest) for secret in secrets],
+        proof="token",
     )
 
 
@@ -101,8 +102,8 @@ def _standard_webhooks_key(secret: Secret) -> bytes:
         raise Unauthenticated("the configured secret starts with whsec_ but is not base64") from None
 
 
-def _first_match(matches: Sequence[bool]) -> int:
+def _first_match(matches: Sequence[bool], *, proof: str = "signature") -> int:
     for index, matched in enumerate(matches):
         if matched:
             return index
-    raise Unauthenticated("the signature fits none of the configured secrets")
+    raise Unauthenticated(f"the {proof} fits none of the configured secrets")
