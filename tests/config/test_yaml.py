@@ -100,8 +100,8 @@ def test_key_paths_read_as_an_admin_says_them():
         ("a: {b: 1, 'b': 2}", "f:1:11: a.b: the key `b` stands here twice (it was first written in line 1)"),
         ("a: &x 1", "f:1:4: anchors (`&x`) are refused (write the value again where it is needed)"),
         ("<<: {a: 1}", "f:1:1: merge keys (`<<`) are refused (write the keys where they are needed)"),
-        ("a: !!python/object:os.system x", "f:1:4: tags (`!…`) are refused (put a text in quotes instead)"),
-        ("a: !x {}", "f:1:4: tags (`!…`) are refused (put a text in quotes instead)"),
+        ("a: !!python/object:os.system x", 'f:1:4: tags (`!…`) are refused (put a text in quotes instead, such as "!wip")'),
+        ("a: !x {}", 'f:1:4: tags (`!…`) are refused (put a text in quotes instead, such as "!wip")'),
         ("a: 1\n---\nb: 2", "f:2:1: a second document starts here (put it into a file of its own)"),
         ("%YAML 1.1\n---\na: 1", "f:1:1: directives (`%…`) are refused (files are YAML 1.2 without any)"),
         ("%TAG ! tag:x,2000:\n---\na: 1", "f:1:1: directives (`%…`) are refused (files are YAML 1.2 without any)"),
@@ -135,17 +135,49 @@ def test_keys_below_a_doubled_key_are_not_called_doubled():
     ("text", "where", "words"),
     [
         ("a: b: c", "f:1:5", "a second `:`"),
-        ("\ta: 1", "f:1:1", "indentation needs spaces"),
         ("a: [1,\n", "f:2:1", "expected a value"),
         ("a: 'x", "f:1:6", "ends inside a quoted text"),
         ("a:\n  b: 1\n c: 2", "f:3:2", "indentation"),
-        ("a: @x", "f:1:4", "need quotes"),
     ],
 )
 def test_syntax_errors_are_in_an_admins_words(text, where, words):
     (problem,) = problems(text)
     assert problem.startswith(where)
     assert words in problem
+
+
+@pytest.mark.parametrize(
+    ("text", "said"),
+    [
+        ("branches: [*]", 'f:1:12: a text that starts with * needs quotes (such as "*")'),
+        ("branches: *", 'f:1:11: a text that starts with * needs quotes (such as "*")'),
+        ("branches:\n  - **/x\n", 'f:2:5: a text that starts with * needs quotes (such as "*")'),
+        ("branches: [!wip]", 'f:1:12: a text that starts with ! needs quotes (such as "!wip")'),
+        ("branches: [!wip/x, a]", 'f:1:12: branches: tags (`!…`) are refused (put a text in quotes instead, such as "!wip")'),
+        ("branches: !wip", 'f:1:11: tags (`!…`) are refused (put a text in quotes instead, such as "!wip")'),
+        ("a: [*x]", 'f:1:5: a: aliases (`*name`) are refused (write the value again where it is needed; a pattern needs quotes, such as "*.md")'),
+        ("a: @x", "f:1:4: a text that starts with @ needs quotes"),
+        ("a: `x y`", "f:1:4: a text that starts with ` needs quotes"),
+        ("a: %x", "f:1:4: a text that starts with % needs quotes"),
+        ("a: &", "f:1:4: a text that starts with & needs quotes"),
+        ("\ta: 1", "f:1:1: this is a tab; indentation needs spaces"),
+        ("a:\n\tb: 1", "f:2:1: this is a tab; indentation needs spaces"),
+        ("a:\n  b: 1\n\tc: 2", "f:3:1: this is a tab; indentation needs spaces"),
+        ("a: - b", "f:1:4: a list starts on a line of its own, below its key"),
+        ("a: b\nfoo\nbar: 1", "f:2:1: expected a key with `:` after it"),
+        ("s:\n- run: |\n  make\n- run: x", "f:3:3: the text of `run: |` has to be indented deeper than its key (start each of its lines with 4 spaces)"),
+        ("s:\n  - run: >- # all\n\n    make a\n    all: b", "f:4:5: the text of `run: >-` has to be indented deeper than its key (start each of its lines with 6 spaces)"),
+        ("a: 1\n---\na: 2\n---\na: 3", "f:2:1: a second document starts here (put it into a file of its own)"),
+    ],
+)  # fmt: skip
+def test_what_people_write_on_their_first_day_is_told_once_with_what_to_write(text, said):
+    assert problems(text) == [said]
+
+
+def test_a_word_without_quotes_is_not_repeated():
+    """It may be a secret, which is to stand in no log."""
+    for first in "*!@`%":
+        assert "hunter2" not in problems(f"secret: [{first}/hunter2]")[0]
 
 
 def test_depth_is_limited():

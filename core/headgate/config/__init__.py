@@ -4,7 +4,7 @@ Two ways in, everything else serves them: `host.load_settings` (`config.yaml`) a
 
 | step | modules |
 |---|---|
-| a file's text becomes a value, each part with its place | `files`, `yaml` |
+| a file's text becomes a value, each part with its place | `files`, `yaml`, `syntax` |
 | what may stand there, composed from the installed kinds | `schema` of `host_schema` and `job_schema`, `kinds` |
 | does it fit, and what it becomes | `checking` of `fitting`, `keywords`, `nodes`, `formats`, `written`, `converting` |
 | what is wrong, in an admin's words | `strict`, `explain`, `nearest` |

@@ -16,10 +16,9 @@ from typing import Any, TypeAlias
 import yaml
 
 from headgate.api import ConfigError, Problem
+from headgate.config.syntax import Place, place_of, syntax_problem
 
 KeyPath: TypeAlias = tuple[str | int, ...]
-Place: TypeAlias = tuple[int, int]
-"""Line and column, both from 1."""
 
 MAX_CHARACTERS = 16_777_216
 MAX_DEPTH = 100
@@ -35,20 +34,6 @@ _OCTAL = re.compile(r"0o[0-7]+")
 _HEXADECIMAL = re.compile(r"0x[0-9a-fA-F]+")
 _FLOAT = re.compile(r"[-+]?(?:\.[0-9]+|[0-9]+(?:\.[0-9]*)?)(?:[eE][-+]?[0-9]+)?")
 _STARTS_NUMBER = frozenset("0123456789+-.")
-
-# What libyaml says, and what an admin can do about it.
-_WORDS: Mapping[str, str] = {
-    "found character that cannot start any token": "this character cannot stand here; texts with @, `, % or a tab before them need quotes, and indentation needs spaces",
-    "mapping values are not allowed in this context": "a second `:` on this line, or a line indented too far; put texts that hold `: ` in quotes",
-    "found unexpected end of stream": "the file ends inside a quoted text",
-    "did not find expected key": "expected a key; look at the indentation of this line and the quotes before it",
-    "could not find expected ':'": "expected `:` after a key",
-    "did not find expected '-' indicator": "expected `- `; look at the indentation of this line",
-    "did not find expected ',' or ']'": "expected `,` or `]`",
-    "did not find expected ',' or '}'": "expected `,` or `}`",
-    "did not find expected node content": "expected a value",
-    "did not find expected <document start>": "expected the document to end; look at the indentation of this line",
-}  # fmt: skip
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -97,9 +82,9 @@ def read_yaml(text: str, *, file: str) -> Document:
         finally:
             parser.dispose()
     except yaml.YAMLError as error:
-        raise ConfigError(*reading.problems, _syntax_problem(error, text, file)) from None
+        raise ConfigError(*reading.problems, syntax_problem(error, text, file)) from None
     except UnicodeEncodeError as error:
-        line, column = _place_of(text, error.start)
+        line, column = place_of(text, error.start)
         raise ConfigError(
             Problem(file=file, line=line, column=column, message="half of a surrogate pair is no character")
         ) from None
@@ -142,7 +127,8 @@ class _Reading:
         elif kind is yaml.MappingEndEvent or kind is yaml.SequenceEndEvent:
             self._leave()
         elif kind is yaml.AliasEvent:
-            self._refuse(event, "aliases (`*name`) are refused", "write the value again where it is needed")
+            hint = 'write the value again where it is needed; a pattern needs quotes, such as "*.md"'
+            self._refuse(event, "aliases (`*name`) are refused", hint)
             if self._container.__class__ is dict and self._key is None:
                 self._take_key(event)
             else:
@@ -152,6 +138,7 @@ class _Reading:
             self._documents += 1
             if self._documents > 1:
                 self._refuse(event, "a second document starts here", "put it into a file of its own")
+                raise ConfigError(*self.problems)  # its keys are nobody's
             if event.version not in {None, (1, 2)} or event.tags:
                 self._refuse(event, "directives (`%…`) are refused", "files are YAML 1.2 without any")
 
@@ -209,7 +196,7 @@ class _Reading:
         if event.anchor is not None:
             self._refuse(event, f"anchors (`&{event.anchor}`) are refused", "write the value again where it is needed")
         if event.tag is not None:
-            self._refuse(event, "tags (`!…`) are refused", "put a text in quotes instead")
+            self._refuse(event, "tags (`!…`) are refused", 'put a text in quotes instead, such as "!wip"')
 
     def _refuse(self, event: Any, message: str, hint: str | None = None, path: KeyPath | None = None) -> None:
         mark = event.start_mark
@@ -238,25 +225,3 @@ def _scalar(text: str) -> Any:  # noqa: PLR0911 - one for each rule of the core 
     if text in _TRUE:
         return True
     return False if text in _FALSE else text
-
-
-def _syntax_problem(error: yaml.YAMLError, text: str, file: str) -> Problem:
-    if isinstance(error, yaml.MarkedYAMLError) and (mark := error.problem_mark or error.context_mark):
-        said = error.problem or error.context or "this is not YAML"
-        hint = None
-        if error.context and error.context_mark and error.context_mark.line != mark.line:
-            hint = f"{error.context} that starts in line {error.context_mark.line + 1}"
-        message = _WORDS.get(said, said)
-        return Problem(file=file, line=mark.line + 1, column=mark.column + 1, message=message, hint=hint)
-    if isinstance(error, yaml.reader.ReaderError):
-        # Characters that are not allowed stop the reading before there are marks.
-        at = next((at for at, character in enumerate(text) if ord(character) == error.character), 0)
-        line, column = _place_of(text, at)
-        message = f"the character U+{ord(text[at]) if text else 0:04X} is not allowed"
-        return Problem(file=file, line=line, column=column, message=message)
-    return Problem(file=file, message=f"this is not YAML: {error}")
-
-
-def _place_of(text: str, at: int) -> Place:
-    before = text[:at]
-    return before.count("\n") + 1, at - (before.rfind("\n") + 1) + 1
