@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+import asyncio
 import os
 import signal
 import sqlite3
 import subprocess
 import sys
 import time
+from contextlib import nullcontext
 from pathlib import Path
 
 import pytest
@@ -16,7 +18,7 @@ import sqlalchemy as sa
 from headgate.storage import damage, deliveries, dialect
 from headgate.storage import database as opening
 from headgate.storage.database import open_database
-from headgate.storage.errors import StorageDamaged, StorageRefused
+from headgate.storage.errors import Busy, StorageDamaged, StorageRefused
 from headgate.storage.schema import migrate
 
 HOLDER = """
@@ -217,3 +219,25 @@ async def test_an_orderly_stop_leaves_one_file(url, fatal, make_delivery):
         assert dialect.file_of(url).with_name("headgate.db-wal").exists()
     names = {path.name for path in dialect.file_of(url).parent.iterdir()}
     assert names == {"headgate.db", "headgate.db.lock"}
+
+
+@pytest.mark.parametrize("own", [True, False], ids=["own readers", "control"])
+async def test_a_crowd_of_requests_keeps_no_room_from_reading(url, monkeypatch, own):
+    """Negative control: a room that reads with the requests' connections has to end for want of one."""
+    monkeypatch.setattr(dialect, "PATIENCE", 0.2)
+    async with open_database(url, on_fatal=print) as database:
+        leave = asyncio.Event()
+
+        async def read():
+            async with database.for_requests.reading():
+                await leave.wait()
+
+        crowd = [asyncio.create_task(read()) for _ in range(3 * dialect.READERS)]
+        refused, _ = await asyncio.wait(crowd, timeout=2)
+        room = database if own else database.for_requests
+        with nullcontext() if own else pytest.raises(Busy):
+            async with room.reading() as connection:
+                assert (await connection.execute(sa.text("SELECT 1"))).scalar() == 1
+        leave.set()
+        await asyncio.wait(crowd)
+        assert [type(one.exception()) for one in refused] == [Busy] * 2 * dialect.READERS

@@ -191,7 +191,7 @@ class Rooms:
         desk = Desk(database=database, worker=self._worker, route=self._inbox.route, now=_now)
         self.web = make_app(
             settings=settings,
-            database=database,
+            database=database.for_requests,
             now=_now,
             metrics=metrics,
             health=health,

@@ -15,7 +15,7 @@ from sqlalchemy.ext.asyncio import AsyncConnection, AsyncEngine
 
 from headgate.storage import damage, dialect
 from headgate.storage.connection import Writing
-from headgate.storage.errors import StorageRefused
+from headgate.storage.errors import Busy, StorageRefused
 from headgate.storage.lock import Lock
 from headgate.storage.schema import HEAD, schema_version
 from headgate.storage.writer import Writer
@@ -25,16 +25,26 @@ Connection: TypeAlias = Writing
 
 
 class Database:
-    """An open database: `writer` changes it, `reading()` looks at it."""
+    """An open database: `writer` changes it, `reading()` looks at it.
+
+    `for_requests`: the same for those who ask over HTTP, however many they are: with readers of their own.
+    """
 
     def __init__(
-        self, file: Path, readers: AsyncEngine, writer: Writer, on_fatal: Callable[[BaseException], None]
+        self,
+        file: Path,
+        readers: AsyncEngine,
+        writer: Writer,
+        on_fatal: Callable[[BaseException], None],
+        *,
+        for_requests: AsyncEngine | None = None,
     ) -> None:
         """Made by `open_database`."""
         self.file = file
         self.writer = writer
         self._readers = readers
         self._on_fatal = on_fatal
+        self.for_requests = self if for_requests is None else Database(file, for_requests, writer, on_fatal)
 
     async def probe(self) -> None:
         """Write something that changes nothing, to learn whether anything can be written; raises as the writer does."""
@@ -49,11 +59,14 @@ class Database:
         """A connection that cannot write and sees one committed state from its first to its last statement.
 
         Do no other work inside: an open reader keeps the WAL from being moved into the database. Damage or an I/O
-        error that is met here ends the process as one of the writer does: what else is read may be wrong.
+        error that is met here ends the process as one of the writer does: what else is read may be wrong. Raises
+        `Busy` when too many requests read.
         """
         try:
             async with self._readers.connect() as connection:
                 yield connection
+        except sa.exc.TimeoutError as error:
+            raise Busy("too many read from the database; try again in a moment") from error
         except SQLAlchemyError as error:
             if dialect.broken(error):
                 self._on_fatal(error)
@@ -88,9 +101,11 @@ async def _opened(url: str, on_fatal: Callable[[BaseException], None]) -> AsyncI
         stack.callback(writers.dispose)
         writer = Writer(writers, on_fatal=on_fatal)
         await stack.enter_async_context(_running(writer))
-        readers = dialect.reader_engine(url)
+        readers = dialect.reader_engine(url, connections=dialect.ROOM_READERS, patience=None)
         stack.push_async_callback(readers.dispose)
-        yield Database(file, readers, writer, on_fatal)
+        requests = dialect.reader_engine(url, connections=dialect.READERS, patience=dialect.PATIENCE)
+        stack.push_async_callback(requests.dispose)
+        yield Database(file, readers, writer, on_fatal, for_requests=requests)
 
 
 @contextlib.asynccontextmanager

@@ -22,7 +22,13 @@ CHUNK = 4_000
 """Rows whose keys may stand in one IN list: SQLite takes 32,766 variables, and a key has up to two."""
 
 READERS = 4
-"""Reading connections; more only wait for the two cores."""
+"""Reading connections for requests; more only wait for the two cores."""
+
+ROOM_READERS = 2
+"""Those of the rooms, for whom no crowd of requests stands in the way."""
+
+PATIENCE = 10.0
+"""Seconds that a request waits for a connection; the rooms, who would have to end, wait as long as it takes."""
 
 _BUSY_SECONDS = 5.0
 _WRITER_PRAGMAS = (
@@ -156,9 +162,14 @@ def writer_engine(url: str) -> sa.Engine:
     return engine
 
 
-def reader_engine(url: str) -> AsyncEngine:
-    """A few connections that cannot write; each transaction sees one state of the database."""
-    engine = create_async_engine(_url(url, "sqlite+aiosqlite"), pool_size=READERS, max_overflow=0, **_options())
+def reader_engine(url: str, *, connections: int, patience: float | None) -> AsyncEngine:
+    """A few connections that cannot write; each transaction sees one state of the database.
+
+    Who gets none within `patience` seconds, if any, has `sqlalchemy.exc.TimeoutError`.
+    """
+    engine = create_async_engine(
+        _url(url, "sqlite+aiosqlite"), pool_size=connections, max_overflow=0, pool_timeout=patience, **_options()
+    )
     _configure(engine.sync_engine, _READER_PRAGMAS, begin="BEGIN")
     return engine
 
