@@ -22,7 +22,7 @@ from msgspec.structs import replace
 
 from headgate.api.builds import Build
 from headgate.api.errors import HeadgateError, NotFound, QueueError
-from headgate.api.events import Manual, Push
+from headgate.api.events import Manual, Push, Tag
 from headgate.api.notifiers import Notifier
 from headgate.api.rules import Subject
 from headgate.config.parameters import validate
@@ -61,6 +61,9 @@ class History(Protocol):
 
     async def complete(self, connection: str, path: str, push: Push) -> tuple[Push, tuple[str, ...]]:
         """The push with all its commits, and every path it changed. Raises `HeadgateError` when git cannot tell."""
+
+    async def follow(self, connection: str, path: str, tag: Tag) -> Tag:
+        """The tag with the commit it leads to. Raises `HeadgateError` when git cannot tell."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -198,6 +201,9 @@ class Flow:
             first_seen=fact.first_seen,
             default_branch=fact.default_branch,
         )
+        if isinstance(event, Tag) and event.after is not None:
+            needs_message = not fact.first_seen and not event.commits and any(job.conditions for job in jobs)
+            return _Look(fact=fact, jobs=jobs, subject=subject, asks_git=needs_message)
         if not isinstance(event, Push) or event.after is None:
             return _Look(fact=fact, jobs=jobs, subject=subject)
         paths = _changed_paths(event) if event.commits_complete else None
@@ -220,11 +226,13 @@ class Flow:
 
     async def _with_history(self, look: _Look) -> _Look:
         """With commits and changed paths from our mirror."""
-        push = look.subject.event
-        assert isinstance(push, Push)  # noqa: S101 - nothing else asks git
-        named = next((job.job.source.repository for job in look.jobs if job.key), push.repository.path)
+        event, connection = look.subject.event, look.fact.connection
+        assert isinstance(event, (Push, Tag))  # noqa: S101 - nothing else asks git
+        named = next((job.job.source.repository for job in look.jobs if job.key), event.repository.path)
         try:
-            push, paths = await self._history.complete(look.fact.connection, named, push)
+            if isinstance(event, Tag):
+                return look.seen(replace(look.subject, event=await self._history.follow(connection, named, event)))
+            push, paths = await self._history.complete(connection, named, event)
         except HeadgateError as error:
             return look.seen(replace(look.subject, changed_paths=None, paths_problem=str(error)))
         return look.seen(replace(look.subject, event=push, changed_paths=paths))

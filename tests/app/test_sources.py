@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import aiohttp
 import pytest
-from git_server import GitServer, commit_to
+from git_server import GitServer, commit_to, git
 
 from headgate import api
 from headgate.app.sources import Sources
@@ -76,3 +76,24 @@ async def test_what_the_host_tells_is_believed(completed):
 async def test_what_it_cannot_tell_is_found_in_the_mirror(completed, why):
     paths, provider = await completed(why)
     assert (paths, provider.asked) == (("src/a.py",), 1)
+
+
+async def test_a_tag_is_followed_to_its_commit_in_the_mirror(tmp_path):
+    config = tmp_path / "config.yaml"
+    config.write_text("data: data\n")
+    async with GitServer(tmp_path / "hosted") as server, aiohttp.ClientSession() as http:
+        bare = server.create("acme/web")
+        sha = commit_to(bare, {"README": "hi\n"}, "First [skip ci]")
+        git(bare, "tag", "-a", "v1", "-m", "The first", sha)
+        provider = KnowsPaths(server.url("acme/web"), ())
+        connections = {"acme": Connection(name="acme", kind="played", provider=provider)}
+        sources = Sources(connections, settings=load_settings(config, Kinds()), metrics=Metrics(), http=http)
+        repository = api.Repository(host="127.0.0.1", path="acme/web")
+        for after in (git(bare, "rev-parse", "v1"), sha):
+            tag = api.Tag(repository=repository, ref="refs/tags/v1", tag="v1", before=None, after=after)
+            found = await sources.follow("acme", "acme/web", tag)
+            assert [one.message for one in found.commits] == ["First [skip ci]"]
+            assert (found.after, found.commit or found.after) == (after, sha)
+        assert await sources.resolve("acme", "acme/web", "refs/tags/v1") == ("refs/tags/v1", sha)
+        with pytest.raises(api.NotFound, match="has no refs/heads/v1; a tag is written in full: refs/tags/v1"):
+            await sources.resolve("acme", "acme/web", "refs/heads/v1")

@@ -7,7 +7,7 @@ import subprocess
 
 import pytest
 from build_desk import Desk
-from git_server import GitServer, commit_to
+from git_server import GitServer, commit_to, git
 
 from headgate import api
 from headgate.builds.workspace import CheckedOut
@@ -119,6 +119,20 @@ async def test_a_build_of_a_change_without_a_commit_takes_what_its_ref_leads_to(
         build = await desk.until(build_id)
     assert (build.outcome, build.ref, build.sha) == (api.Outcome.SUCCEEDED, head, proposed)
     assert desk.said(build_id) == ["proposed", proposed]
+
+
+async def test_a_build_of_an_annotated_tag_is_of_the_commit_it_leads_to(desk, hosted):
+    """Where nobody said what that is; states beside the tag's own object would be refused."""
+    _, bare, sha = hosted
+    git(bare, "tag", "-a", "v1", "-m", "v1", sha)
+    tag = git(bare, "rev-parse", "v1")
+    build_id = await desk.plan(
+        'echo "$GIT_COMMIT $TAG_NAME"; git rev-parse HEAD', checkout=api.Checkout(), sha=tag, ref="refs/tags/v1"
+    )
+    async with desk.at_work():
+        build = await desk.until(build_id)
+    assert (build.outcome, build.ref, build.sha) == (api.Outcome.SUCCEEDED, "refs/tags/v1", sha)
+    assert desk.said(build_id) == [f"{sha} v1", sha]
 
 
 async def test_an_abbreviated_commit_that_is_not_there_errs_with_the_reason(desk, hosted):

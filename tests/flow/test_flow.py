@@ -179,6 +179,49 @@ async def test_paths_that_cannot_be_learned_build_rather_than_lose(flow_of, hist
     assert "no route to example.org" in str(admitted.decisions[0].verdicts)
 
 
+def tag(after, *, before=None, **more):
+    return api.Tag(repository=WEB, ref="refs/tags/v1", tag="v1", before=before, after=after, **more)
+
+
+SKIPS = api.Block(kind="message", options={"not_matching": r"\[skip ci\]"})
+
+
+async def test_what_a_tag_leads_to_is_learned_only_when_a_rule_looks_at_its_message(flow_of, history):
+    await flow_of(make_job("web", {"tag": {}})).admit([fact(tag(A))])
+    assert history.asked == 0
+    flow = flow_of(make_job("web", {"tag": {}}, conditions=(SKIPS,)))
+    (admitted,) = await flow.admit([fact(tag(B, before=A))])
+    assert history.asked == 1
+    assert admitted.decisions[0].rule == "conditions.message.not_matching"
+    assert (admitted.event.event.commit, admitted.event.event.after) == (C, B)
+    commit = api.Commit(id=A, message="One")
+    (admitted,) = await flow.admit([fact(tag(A, before=B, commits=(commit,)))])
+    assert admitted.builds
+    assert history.asked == 1, "what a payload says is believed"
+
+
+async def test_a_tag_that_cannot_be_followed_is_built_and_told_so(flow_of, history):
+    history.paths = None
+    flow = flow_of(make_job("web", {"tag": {}}, conditions=(SKIPS,)))
+    (admitted,) = await flow.admit([fact(tag(B))])
+    assert admitted.builds
+    assert "the message is not known" in str(admitted.decisions[0].verdicts)
+
+
+@pytest.mark.parametrize(("told", "built"), [({"commit": C}, C), ({}, B)])
+async def test_a_build_of_a_tag_is_of_the_commit_where_that_was_told(flow_of, database, told, built):
+    await flow_of(make_job("web", {"tag": {}})).admit([fact(tag(B, **told))])
+    assert [build.sha for build in await all_builds(database)] == [built]
+
+
+async def test_webhook_and_poll_of_one_annotated_tag_make_one_build(flow_of, database):
+    """Whatever each of them tells of its commit."""
+    flow = flow_of(make_job("web", {"tag": {}}))
+    await flow.admit([fact(tag(B))])
+    await flow.admit([fact(tag(B, commit=C), observer="poll")])
+    assert len(await all_builds(database)) == 1
+
+
 async def test_a_manual_build_is_made_once_for_one_idempotency_key(flow_of, database):
     flow = flow_of(make_job("web", {"manual": {}}))
     asked = [

@@ -61,6 +61,16 @@ async def test_a_tag_object_stands_for_its_commit(server, mirrors, source, mirro
     assert [found.id for found in await changelog(mirror, shas[0], tag)] == shas[1:3]
 
 
+@pytest.mark.parametrize("what", ["main:src/1.py", "main^{tree}"])
+async def test_a_tag_of_a_file_or_a_folder_leads_to_no_commit(server, mirrors, source, mirrored, what):
+    _, _, bare = mirrored
+    run(bare, "tag", "-a", "odd", "-m", "odd", what)
+    tag = run(bare, "rev-parse", "odd")
+    mirror = await mirrors.fetch(source(server, "app"))
+    with pytest.raises(api.NotFound, match="leads to no commit"):
+        await commit(mirror, tag)
+
+
 async def test_what_the_mirror_lacks_is_not_found(mirrored):
     mirror, shas, _ = mirrored
     for ask in (

@@ -58,6 +58,28 @@ async def test_a_server_without_protocol_2_is_understood(server, git, source):
     assert server.count("upload-pack") == 0
 
 
+async def test_tags_tell_what_they_lead_to_whatever_is_spoken(server, git, source, tmp_path, monkeypatch):
+    bare = server.create("app")
+    sha = commit_to(bare, {"a": "1\n"}, "One")
+    run(bare, "tag", "light", sha)
+    run(bare, "tag", "-a", "v1", "-m", "v1", sha)
+    tag = run(bare, "rev-parse", "v1")
+    assert tag != sha
+    monkeypatch.setattr(git, "local_roots", (bare.parent,))
+    for version_2, asked in (
+        (True, source(server, "app")),
+        (False, source(server, "app")),
+        (True, api.CloneSource(url=str(bare))),
+    ):
+        server.version_2 = version_2
+        refs = await list_refs(git, asked, ["refs/heads/", "refs/tags/"])
+        assert refs.heads == {"refs/heads/main": sha, "refs/tags/light": sha, "refs/tags/v1": tag}
+        assert refs.peeled == {"refs/tags/v1": sha}
+    server.version_2 = True
+    assert (await list_refs(git, source(server, "app"), ["refs/t"])).peeled == {"refs/tags/v1": sha}
+    assert (await list_refs(git, source(server, "app"), ["refs/heads/"])).peeled == {}
+
+
 @pytest.mark.parametrize("version_2", [True, False])
 async def test_an_empty_repository_has_no_refs(server, git, source, version_2):
     server.create("app")

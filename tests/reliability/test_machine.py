@@ -92,6 +92,7 @@ class Remote:
     heads: dict[str, str] = field(default_factory=dict)
     default_branch: str | None = "main"
     host: str = "example.org"
+    peeled: dict[str, str] = field(default_factory=dict)
 
     async def __call__(self, connection, path, prefixes):
         return Remote(heads={ref: sha for ref, sha in self.heads.items() if sha is not None})

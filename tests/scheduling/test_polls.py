@@ -23,6 +23,7 @@ class Answer:
     heads: dict[str, str]
     default_branch: str | None = "main"
     host: str = "example.org"
+    peeled: dict[str, str] = field(default_factory=dict)
 
 
 @dataclass
@@ -30,6 +31,7 @@ class Remote:
     """What a repository would answer, and what it was asked."""
 
     heads: dict[str, str] = field(default_factory=dict)
+    peeled: dict[str, str] = field(default_factory=dict)
     error: Exception | None = None
     asked: list[tuple] = field(default_factory=list)
     gate: asyncio.Event = field(default_factory=asyncio.Event)
@@ -41,7 +43,7 @@ class Remote:
         if self.error:
             raise self.error
         wanted = tuple("refs/heads/main" if prefix == "HEAD" else prefix for prefix in prefixes)
-        return Answer({ref: sha for ref, sha in heads.items() if ref.startswith(wanted)})
+        return Answer({ref: sha for ref, sha in heads.items() if ref.startswith(wanted)}, peeled=self.peeled)
 
 
 @pytest.fixture
@@ -397,6 +399,19 @@ async def test_a_round_of_first_looks_does_not_crowd_the_database(poller, world,
     said = await asyncio.gather(*(poller.ask("acme", f"acme/r{n}") for n in range(many)))
     assert all("1 refs moved" in one for one in said)
     assert 1 <= most <= 4, "no more than are asked at once"
+
+
+async def test_an_annotated_tag_is_built_as_the_commit_it_leads_to(poller, world, remote, database):
+    world.use(make_job("web", {"poll": {"every": 3600.0}, "tag": {}}))
+    remote.heads = {"refs/heads/main": A}
+    await poller.ask("acme", "acme/web")
+    remote.heads |= {"refs/tags/v1": C, "refs/tags/light": B}
+    remote.peeled = {"refs/tags/v1": B}
+    await poller.ask("acme", "acme/web", "d-1")
+    assert sorted(await shas(database)) == [A, B, B]
+    async with database.reading() as connection:
+        (event,) = [one.event for one in await events.of_delivery(connection, "d-1") if one.event.ref.endswith("/v1")]
+    assert (event.after, event.commit) == (C, B)
 
 
 @pytest.mark.parametrize(("patience", "answered"), [(0.05, True), (3600, False)])

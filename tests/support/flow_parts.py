@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import msgspec
+
 from headgate import api
 from headgate.routing.planning import Fact
 
@@ -21,6 +23,12 @@ class NoHistory:
         if self.paths is None:
             raise api.Unavailable("no route to example.org")
         return push, self.paths
+
+    async def follow(self, connection, path, tag):
+        self.asked += 1
+        if self.paths is None:
+            raise api.Unavailable("no route to example.org")
+        return msgspec.structs.replace(tag, commits=(api.Commit(id=C, message="Three [skip ci]"),), commit=C)
 
 
 def make_job(name="web", triggers=None, **more):

@@ -71,7 +71,11 @@ class Push(msgspec.Struct, frozen=True, kw_only=True, tag="push"):
 
 
 class Tag(msgspec.Struct, frozen=True, kw_only=True, tag="tag"):
-    """A tag was created, moved or deleted. `tag` is the short name, `ref` the full one; `before_known` as of a push."""
+    """A tag was created, moved or deleted. `tag` is the short name, `ref` the full one; `before_known` as of a push.
+
+    `before` and `after` are what the ref holds: of an annotated tag the tag's own object. `commit` is what that leads
+    to, where somebody told; a build finds it otherwise.
+    """
 
     repository: Repository
     ref: str
@@ -83,6 +87,7 @@ class Tag(msgspec.Struct, frozen=True, kw_only=True, tag="tag"):
     forced: bool = False
     commits: tuple[Commit, ...] = ()
     before_known: bool | msgspec.UnsetType = msgspec.UNSET
+    commit: str | msgspec.UnsetType = msgspec.UNSET
 
 
 class ChangeSource(msgspec.Struct, frozen=True, kw_only=True):

@@ -5,6 +5,8 @@ from __future__ import annotations
 import re
 from urllib.parse import urlsplit
 
+from msgspec import UNSET, UnsetType
+
 _SHA = re.compile(r"[0-9a-fA-F]{40}|[0-9a-fA-F]{64}")
 _SCP = re.compile(r"(?:[^@/:\s]+@)?[^@/:\s]+:(?!//)(?P<path>.+)")
 
@@ -19,6 +21,12 @@ def full_sha(text: str) -> str:
 def full_sha_or_none(text: str | None) -> str | None:
     """As `full_sha`; nothing, an empty string and git's all-zero id are `None`."""
     return None if not text or not text.strip("0") else full_sha(text)
+
+
+def tagged_commit(told: str | None, after: str | None) -> str | UnsetType:
+    """A `Tag`'s `commit`, from what a payload tells beside `after`: unset unless it is the full id of another commit."""
+    commit = told.lower() if told and _SHA.fullmatch(told) and told.strip("0") else None
+    return UNSET if commit is None or after is None or commit == after else commit
 
 
 def host_of(url: str) -> str:

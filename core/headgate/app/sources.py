@@ -14,8 +14,9 @@ import msgspec
 from msgspec.structs import replace
 
 from headgate.api.errors import CredentialError, NotFound, ProviderError
-from headgate.api.events import Push
+from headgate.api.events import Push, Tag
 from headgate.api.jobs import Checkout
+from headgate.api.naming import tagged_commit
 from headgate.api.providers import CloneSource, ClonesSource, KnowsChangedPaths
 from headgate.builds.workspace import CheckedOut
 from headgate.config.settings import Settings
@@ -44,6 +45,7 @@ class Answer(msgspec.Struct, frozen=True, kw_only=True):
     heads: dict[str, str]
     default_branch: str | None
     host: str
+    peeled: dict[str, str] = {}
 
 
 class Sources:
@@ -105,7 +107,7 @@ class Sources:
         head = heads.pop("HEAD", None)
         if head is not None and refs.default_branch is not None:
             heads.setdefault(f"refs/heads/{refs.default_branch}", head)
-        return Answer(heads=heads, default_branch=refs.default_branch, host=host)
+        return Answer(heads=heads, default_branch=refs.default_branch, host=host, peeled=refs.peeled)
 
     async def complete(self, connection: str, path: str, push: Push) -> tuple[Push, tuple[str, ...]]:
         """See `headgate.flow.History`: asks the provider when it knows, and our mirror when it does not or cannot say."""
@@ -123,13 +125,23 @@ class Sources:
         paths = await history.changed_paths(mirror, push.before, push.after)
         return replace(push, commits=commits or push.commits), paths
 
+    async def follow(self, connection: str, path: str, tag: Tag) -> Tag:
+        """See `headgate.flow.History`."""
+        if tag.after is None:
+            raise NotFound("a deleted tag leads nowhere")
+        mirror, _ = await self._mirror(connection, path, tag.after, tag.ref)
+        commit = await history.commit(mirror, tag.after)
+        return replace(tag, commits=tag.commits or (commit,), commit=tagged_commit(commit.id, tag.after))
+
     async def resolve(self, connection: str, repository: str, ref: str | None) -> tuple[str, str]:
         """The full ref and its sha now; of the default branch when `ref` is `None`."""
         answer = await self.ask(connection, repository, (ref or "HEAD",))
         wanted = ref or f"refs/heads/{answer.default_branch}"
         if wanted not in answer.heads:
-            raise NotFound(f"{repository} has no {ref or 'default branch'}")
-        return wanted, answer.heads[wanted]
+            name = wanted.removeprefix("refs/heads/")
+            hint = f"; a tag is written in full: refs/tags/{name}" if ref and name != wanted else ""
+            raise NotFound(f"{repository} has no {ref or 'default branch'}{hint}")
+        return wanted, answer.peeled.get(wanted, answer.heads[wanted])
 
     async def full_sha(self, connection: str, repository: str, sha: str) -> str:
         """The full id behind the first digits of one."""

@@ -15,6 +15,7 @@ import structlog
 
 from headgate import api
 from headgate.builds.bench import BuildBench
+from headgate.builds.entrusted import entrusted
 from headgate.builds.environment import environment
 from headgate.builds.equipment import Equipment
 from headgate.builds.lease import Lease
@@ -248,7 +249,7 @@ class Attempt:
         }
         for password in passwords.values():
             self._redactor.add(password)
-        secrets = await self._credentials(job)
+        secrets = await entrusted(job.run.credentials, self._with.secrets, self._folder, self._redactor)
         checked_out = await self._check_out(checkout, log) if checkout.enabled else None
         resolved = self.build.ref != self.claimed.build.ref
         history = await self._with.queue.history(self.build) if resolved else self._history
@@ -267,23 +268,6 @@ class Attempt:
             public_url=self._with.public_url,
         )
 
-    async def _credentials(self, job: api.Job) -> dict[str, str]:
-        """The job's credentials as variables; an ssh key is a file, and the variable its path."""
-        variables: dict[str, str] = {}
-        for name, reference in job.run.credentials.items():
-            credential = await self._with.secrets.resolve(reference)
-            for secret in credential.secrets():
-                self._redactor.add(secret.reveal())
-            if credential.type == "ssh_key":
-                variables[name] = str(self._folder.keep_file(name, credential.text().reveal()))
-                hosts = self._folder.keep_file(f"{name}_KNOWN_HOSTS", credential.fields["known_hosts"].reveal())
-                variables[f"{name}_KNOWN_HOSTS"] = str(hosts)
-                continue
-            variables[name] = credential.text().reveal()
-            if "username" in credential.fields:
-                variables[f"{name}_USERNAME"] = credential.fields["username"].reveal()
-        return variables
-
     async def _check_out(self, checkout: api.Checkout, log: LogWriter) -> CheckedOut:
         build, sources = self.build, self._with.sources
         ref, sha = build.ref, build.sha
@@ -291,14 +275,23 @@ class Attempt:
             ref, sha = await sources.resolve(build.connection, build.repository.path, ref)
         elif len(sha) < FULL_SHA:  # a host that abbreviates the heads of change requests
             sha = await sources.full_sha(build.connection, build.repository.path, sha)
-        if sha != build.sha:
-            if not await self._with.queue.progress(self.claimed, steps=(), sha=sha):
-                raise _Fenced("the lease was lost")
-            self.build = msgspec.structs.replace(build, ref=ref, sha=sha)
+        await self._is_of(ref, sha)
         log.say(f"checking out {sha} {f'({ref})' if ref else ''}".rstrip())
-        return await sources.check_out(
+        checked_out = await sources.check_out(
             build.connection, build.repository.path, self._folder.work, sha=sha, ref=ref or None, checkout=checkout
         )
+        if checked_out.commit.id != sha:
+            log.say(f"the tag leads to {checked_out.commit.id}")
+            await self._is_of(ref, checked_out.commit.id)
+        return checked_out
+
+    async def _is_of(self, ref: str | None, sha: str) -> None:
+        """Note what is built, where that was not known in full before."""
+        if sha == self.build.sha:
+            return
+        if not await self._with.queue.progress(self.claimed, steps=(), sha=sha):
+            raise _Fenced("the lease was lost")
+        self.build = msgspec.structs.replace(self.build, ref=ref, sha=sha)
 
     # While it runs.
 

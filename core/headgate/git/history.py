@@ -48,7 +48,10 @@ async def changed_paths(mirror: Mirror, before: str | None, after: str) -> tuple
 
 def _commit(mirror: Mirror, sha: str) -> api.Commit:
     with _opened(mirror, sha) as repository:
-        return _log(repository, sha, max_count=1)[0]
+        found = _log(repository, sha, max_count=1)
+    if not found:  # a tag may also lead to a file or a folder
+        raise api.NotFound(f"{sha} of {mirror.url} leads to no commit")
+    return found[0]
 
 
 def _changelog(mirror: Mirror, before: str | None, after: str, limit: int) -> tuple[api.Commit, ...]:

@@ -17,14 +17,22 @@ DELIMITER: Final = b"0001"
 _HEADER = 4
 _HEX = re.compile(rb"[0-9a-fA-F]{4}")
 _AGENT = b"agent=headgate"
+_TAGS = "refs/tags/"
+
+PEELED: Final = b"^{}"
+"""What stands behind a tag's name in the line that says what it leads to, before version 2."""
 
 
 class Listed(msgspec.Struct, frozen=True, kw_only=True):
-    """One ref as a server lists it. `target`: the ref that a symbolic one (`HEAD`) points to."""
+    """One ref as a server lists it. `target`: the ref that a symbolic one (`HEAD`) points to.
+
+    `peeled`: what an annotated tag leads to.
+    """
 
     name: bytes
     sha: str
     target: bytes | None = None
+    peeled: str | None = None
 
 
 class Advertisement(msgspec.Struct, frozen=True, kw_only=True):
@@ -82,22 +90,26 @@ def read_advertisement(data: bytes) -> Advertisement:
     targets = dict(
         word.removeprefix(b"symref=").split(b":", 1) for word in words.split(b" ") if word.startswith(b"symref=")
     )
-    refs = []
-    for line in (first, *lines[1:]):
-        sha, _, name = line.partition(b" ")
-        if not name.endswith(b"^{}") and not sha.startswith(b"shallow"):
-            refs.append(Listed(name=name, sha=sha.decode(), target=targets.get(name)))
-    return Advertisement(version=0, capabilities=capabilities, refs=tuple(refs))
+    named = [line.partition(b" ") for line in (first, *lines[1:]) if not line.startswith(b"shallow")]
+    peeled = {name.removesuffix(PEELED): sha.decode() for sha, _, name in named if name.endswith(PEELED)}
+    refs = tuple(
+        Listed(name=name, sha=sha.decode(), target=targets.get(name), peeled=peeled.get(name))
+        for sha, _, name in named
+        if not name.endswith(PEELED)
+    )
+    return Advertisement(version=0, capabilities=capabilities, refs=refs)
 
 
 def ls_refs(prefixes: Sequence[str], advertisement: Advertisement) -> bytes:
-    """The question: refs that start with one of `prefixes`, and where symbolic ones point."""
+    """The question: refs that start with one of `prefixes`, where symbolic ones point, and what tags lead to."""
     lines = [packet(b"command=ls-refs\n")]
     if b"agent" in advertisement.capabilities:
         lines.append(packet(_AGENT))
     if algorithm := advertisement.capabilities.get(b"object-format"):
         lines.append(packet(b"object-format=" + algorithm))
     lines += [DELIMITER, packet(b"symrefs\n")]
+    if any(_TAGS.startswith(prefix) or prefix.startswith(_TAGS) for prefix in prefixes):
+        lines.append(packet(b"peel\n"))
     lines += [packet(b"ref-prefix " + prefix.encode() + b"\n") for prefix in prefixes]
     return b"".join((*lines, FLUSH))
 
@@ -108,7 +120,8 @@ def read_ls_refs(data: bytes) -> tuple[Listed, ...]:
     for line in _complete(data):
         sha, name, *attributes = line.split(b" ")
         target = next((word[14:] for word in attributes if word.startswith(b"symref-target:")), None)
-        refs.append(Listed(name=name, sha=sha.decode(), target=target))
+        peeled = next((word[7:].decode() for word in attributes if word.startswith(b"peeled:")), None)
+        refs.append(Listed(name=name, sha=sha.decode(), target=target, peeled=peeled))
     return tuple(refs)
 
 

@@ -19,7 +19,7 @@ from headgate.git.advertisements import Advertisements
 from headgate.git.command import Git
 from headgate.git.failures import mask
 from headgate.git.names import Location, check_prefix, check_ref, shown
-from headgate.git.packets import Advertisement, Listed, ls_refs, read_advertisement, read_ls_refs
+from headgate.git.packets import PEELED, Advertisement, Listed, ls_refs, read_advertisement, read_ls_refs
 
 _TIME_LIMIT = 60.0
 _MAX_BYTES = 64 * 1024 * 1024
@@ -33,6 +33,7 @@ _VERSION_2 = 2
 class Refs(msgspec.Struct, frozen=True, kw_only=True):
     """What a remote said. `heads`: full ref → object id (of the tag object, for annotated tags).
 
+    `peeled`: full ref of an annotated tag → the commit it leads to.
     `default_branch` is the short name `HEAD` points to, `None` for an empty or detached remote. `bytes` counts
     the answer. `unusable`: refs left out because their name is no UTF-8 or one we refuse everywhere.
     """
@@ -40,6 +41,7 @@ class Refs(msgspec.Struct, frozen=True, kw_only=True):
     heads: dict[str, str]
     default_branch: str | None
     bytes: int
+    peeled: dict[str, str] = {}
     unusable: int = 0
 
 
@@ -193,13 +195,18 @@ async def _ls_remote(git: Git, location: Location, source: api.CloneSource, pref
     patterns = [word for prefix in prefixes for word in ([prefix] if prefix == "HEAD" else [f"{prefix}*"])]
     done = await git.run(["ls-remote", "--symref", "--", location.url, "HEAD", *patterns], source=source)
     targets: dict[bytes, bytes] = {}
-    listed = []
+    values: dict[bytes, str] = {}
     for line in done.stdout.splitlines():
         value, _, name = line.partition(b"\t")
         if value.startswith(b"ref: "):
             targets[name] = value.removeprefix(b"ref: ")
-        elif not name.endswith(b"^{}"):
-            listed.append(Listed(name=name, sha=value.decode(), target=targets.get(name)))
+        else:
+            values[name] = value.decode()
+    listed = [
+        Listed(name=name, sha=value, target=targets.get(name), peeled=values.get(name + PEELED))
+        for name, value in values.items()
+        if not name.endswith(PEELED)
+    ]
     try:
         return _refs(listed, prefixes, len(done.stdout))
     except ValueError as error:
@@ -209,6 +216,7 @@ async def _ls_remote(git: Git, location: Location, source: api.CloneSource, pref
 def _refs(listed: Iterable[Listed], prefixes: Sequence[str], size: int) -> Refs:
     """A prefix is only a hint to the server, so what it sent is filtered again, and every name checked."""
     heads: dict[str, str] = {}
+    peeled: dict[str, str] = {}
     default_branch = None
     unusable = 0
     asked = tuple(prefixes)
@@ -226,4 +234,6 @@ def _refs(listed: Iterable[Listed], prefixes: Sequence[str], size: int) -> Refs:
             if not _OBJECT_ID.fullmatch(ref.sha):
                 raise ValueError(f"{name} has no object id")
             heads[name] = ref.sha
-    return Refs(heads=heads, default_branch=default_branch, bytes=size, unusable=unusable)
+            if ref.peeled is not None and _OBJECT_ID.fullmatch(ref.peeled):
+                peeled[name] = ref.peeled
+    return Refs(heads=heads, default_branch=default_branch, bytes=size, peeled=peeled, unusable=unusable)

@@ -6,7 +6,7 @@ import msgspec
 
 from headgate.api.conditions import Condition
 from headgate.api.errors import PluginError
-from headgate.api.events import ChangeRequest, Push, event_type
+from headgate.api.events import ChangeRequest, Push, Tag, event_type
 from headgate.api.jobs import Block
 from headgate.api.rules import Subject, Verdict
 from headgate.api.triggers import Trigger
@@ -42,8 +42,9 @@ def judge(compiled: CompiledJob, subject: Subject) -> Judgement:
 def subject_text(subject: Subject) -> Subject:
     """The same subject with message and author filled in from its event, where the event says them."""
     event = subject.event
-    if isinstance(event, Push) and event.commits and subject.message is None:
-        head = next((commit for commit in event.commits if commit.id == event.after), event.commits[-1])
+    if isinstance(event, (Push, Tag)) and event.commits and subject.message is None:
+        ids = {event.after} if isinstance(event, Push) else {event.after, event.commit}
+        head = next((commit for commit in event.commits if commit.id in ids), event.commits[-1])
         return msgspec.structs.replace(subject, message=head.message, author=subject.author or head.author.name)
     if isinstance(event, ChangeRequest) and subject.message is None:
         return msgspec.structs.replace(subject, message=event.title, author=subject.author or event.author)

@@ -10,7 +10,7 @@ import asyncio
 import contextlib
 import hashlib
 import time
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 from typing import Protocol
@@ -24,13 +24,13 @@ from apscheduler.triggers.interval import IntervalTrigger
 from headgate.api.errors import HeadgateError
 from headgate.api.events import Push, Repository, Tag
 from headgate.api.host import Logger
-from headgate.api.triggers import PollPlan
 from headgate.flow import Flow
 from headgate.git.places import Places
-from headgate.routing.index import CompiledJob, Snapshot
+from headgate.routing.index import Snapshot
 from headgate.routing.planning import Fact
 from headgate.scheduling.cron import resolve_cron
 from headgate.scheduling.learned import Learned
+from headgate.scheduling.timetables import Timetable, on_request, timetables, widest
 from headgate.storage import refs
 from headgate.storage.database import Database
 from headgate.storage.polls import PollState
@@ -60,6 +60,10 @@ class RemoteRefs(Protocol):
         """Full ref → sha, for every ref under the prefixes asked for; `HEAD` stands under the default branch's ref."""
 
     @property
+    def peeled(self) -> Mapping[str, str]:
+        """Full ref of an annotated tag → the commit it leads to, of those in `heads`."""
+
+    @property
     def default_branch(self) -> str | None:
         """The short name of the branch `HEAD` points to."""
 
@@ -73,31 +77,6 @@ class Asks(Protocol):
 
     async def __call__(self, connection: str, path: str, prefixes: tuple[str, ...]) -> RemoteRefs:
         """`path` as the admin wrote it; `prefixes` are full refs or what they start with."""
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Timetable:
-    """All that the jobs of one repository want of a poll."""
-
-    connection: str
-    key: str
-    path: str
-    plans: tuple[PollPlan, ...]
-
-    @property
-    def prefixes(self) -> tuple[str, ...]:
-        """The union of what they ask for, without those that another one covers."""
-        return _widest({prefix for plan in self.plans for prefix in plan.ref_prefixes})
-
-    @property
-    def every(self) -> float | None:
-        """The shortest interval asked for, seconds."""
-        return min((plan.every for plan in self.plans if plan.every is not None), default=None)
-
-    @property
-    def crons(self) -> tuple[str, ...]:
-        """The timetables asked for."""
-        return tuple(sorted({plan.cron for plan in self.plans if plan.cron is not None}))
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -152,7 +131,7 @@ class Poller:
 
     def rebuild(self, asked: Mapping[tuple[str, str], datetime] | None = None) -> None:
         """Replace the timetable by that of the current snapshot; what stays the same keeps its next time."""
-        wanted = {(one.connection, one.key): one for one in _timetables(self._snapshot())}
+        wanted = {(one.connection, one.key): one for one in timetables(self._snapshot())}
         running = self._scheduler.state == STATE_RUNNING
         if running:
             self._scheduler.pause()  # else it looks at its whole timetable for every line that changes
@@ -245,7 +224,7 @@ class Poller:
         if not jobs:
             return f"no job builds {key} of {connection}"
         timetable = self._timetables.get((connection, key)) if delivery_id is None else None
-        timetable = timetable or _on_request(connection, key, jobs)
+        timetable = timetable or on_request(connection, key, jobs)
         # All of it is done in one place, so that a round of ten thousand first looks does not crowd the database either.
         async with self._places.at(connection):
             learned = await self._learned.of((connection, key))
@@ -319,7 +298,7 @@ class Poller:
         state = msgspec.structs.replace(state, asked_at=now, error=error)
         if answer is not None:
             # What was once looked at stays known: a ref that comes later is new, whatever is asked for then.
-            prefixes = _widest({*state.prefixes, *timetable.prefixes})
+            prefixes = widest({*state.prefixes, *timetable.prefixes})
             state = msgspec.structs.replace(
                 state,
                 succeeded_at=now,
@@ -327,35 +306,6 @@ class Poller:
                 prefixes=prefixes,
             )
         await self._learned.keep(state)
-
-
-def _widest(prefixes: set[str]) -> tuple[str, ...]:
-    """Those that no other one covers."""
-    return tuple(
-        sorted(one for one in prefixes if not any(one != other and one.startswith(other) for other in prefixes))
-    )
-
-
-def _timetables(snapshot: Snapshot) -> Iterable[Timetable]:
-    for connection, key in snapshot.repositories():
-        jobs = snapshot.of_repository(connection, key)
-        plans = _plans(jobs)
-        if plans:
-            yield Timetable(connection=connection, key=key, path=_path(jobs, key), plans=plans)
-
-
-def _plans(jobs: Iterable[CompiledJob]) -> tuple[PollPlan, ...]:
-    return tuple(plan for compiled in jobs for plan in compiled.poll_plans)
-
-
-def _on_request(connection: str, key: str, jobs: Iterable[CompiledJob]) -> Timetable:
-    """What a repository is asked that no job polls: its branches and tags."""
-    plan = PollPlan(every=None, cron=None, ref_prefixes=("refs/heads/", "refs/tags/"))
-    return Timetable(connection=connection, key=key, path=_path(jobs, key), plans=(plan,))
-
-
-def _path(jobs: Iterable[CompiledJob], key: str) -> str:
-    return next((compiled.job.source.repository for compiled in jobs if compiled.key), key)
 
 
 def _fact(
@@ -370,7 +320,14 @@ def _fact(
     repository = Repository(host=answer.host, path=timetable.path)
     event: Push | Tag
     if ref.startswith("refs/tags/"):
-        event = Tag(repository=repository, ref=ref, tag=ref.removeprefix("refs/tags/"), before=before, after=after)
+        event = Tag(
+            repository=repository,
+            ref=ref,
+            tag=ref.removeprefix("refs/tags/"),
+            before=before,
+            after=after,
+            commit=answer.peeled.get(ref, msgspec.UNSET) if after else msgspec.UNSET,
+        )
     else:
         event = Push(repository=repository, ref=ref, before=before, after=after, default_branch=answer.default_branch)
     return Fact(

@@ -51,8 +51,10 @@ async def of_delivery(conn: Reading, delivery_id: str) -> tuple[EventRecord, ...
 def sha_of(event: Event) -> str | None:
     """The commit an event is about, to find its decisions by."""
     match event:
-        case Push() | Tag():
+        case Push():
             return event.after
+        case Tag():
+            return event.commit or event.after
         case ChangeRequest():
             return event.source.sha
         case Comment() | CiStatus() | Manual():

@@ -50,7 +50,10 @@ class MessageCondition:
             return api.Verdict(passed=True, rule=f"{RULE}.matching", reason="the message matches", compared=compared)
         compared["not_matching"] = self.not_matching
         found = self.unwanted.search(message)
-        reason = "the message says what must not be there" if found else "the message says nothing unwanted"
+        nothing = (
+            "the message says nothing unwanted" if known else "the message is not known, so it says nothing unwanted"
+        )
+        reason = "the message says what must not be there" if found else nothing
         return api.Verdict(passed=not found, rule=f"{RULE}.not_matching", reason=reason, compared=compared)
 
 

@@ -41,6 +41,7 @@ def push(payload: shapes.PushPayload) -> api.Reading:
                 url=payload.compare_url or None,
                 forced=before is not None and after is not None,  # git moves no tag without force
                 commits=commits,
+                commit=api.tagged_commit(payload.head_commit.id if payload.head_commit else None, after),
             )
         )
     if not payload.ref.startswith("refs/heads/"):

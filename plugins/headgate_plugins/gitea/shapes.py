@@ -47,6 +47,12 @@ class PushedCommit(msgspec.Struct):
     modified: list[str] | None = None
 
 
+class HeadCommit(msgspec.Struct):
+    """The commit that a pushed ref leads to: of an annotated tag, `after` is the tag's own object."""
+
+    id: str | None = None
+
+
 class PushPayload(msgspec.Struct):
     """`push`: a branch or a tag moved; a branch that was deleted is not told this way."""
 
@@ -56,6 +62,7 @@ class PushPayload(msgspec.Struct):
     repository: Repo
     compare_url: str | None = None
     commits: list[PushedCommit] | None = None
+    head_commit: HeadCommit | None = None
     pusher: User | None = None
     sender: User | None = None
 

@@ -40,6 +40,7 @@ def push(payload: shapes.PushPayload) -> api.Reading:
                 url=payload.compare,
                 forced=payload.forced,
                 commits=commits,
+                commit=api.tagged_commit(payload.head_commit.id if payload.head_commit else None, after),
             )
         )
     if not payload.ref.startswith("refs/heads/"):

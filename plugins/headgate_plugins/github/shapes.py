@@ -53,6 +53,12 @@ class PushedCommit(msgspec.Struct):
     modified: list[str] | None = None
 
 
+class HeadCommit(msgspec.Struct):
+    """The commit that a pushed ref leads to: of an annotated tag, `after` is the tag's own object."""
+
+    id: str | None = None
+
+
 class PushPayload(msgspec.Struct):
     """https://docs.github.com/en/webhooks/webhook-events-and-payloads#push"""
 
@@ -65,6 +71,7 @@ class PushPayload(msgspec.Struct):
     forced: bool = False
     compare: str | None = None
     commits: list[PushedCommit] | None = None
+    head_commit: HeadCommit | None = None
     sender: User | None = None
     pusher: Author | None = None
 

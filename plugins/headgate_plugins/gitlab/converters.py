@@ -45,6 +45,7 @@ def push(payload: shapes.PushPayload) -> api.Reading:
                 url=url,
                 forced=before is not None and after is not None,  # git moves no tag without force
                 commits=commits,
+                commit=api.tagged_commit(payload.checkout_sha, after),
             )
         )
     if not payload.ref.startswith("refs/heads/"):

@@ -54,12 +54,16 @@ class PushedCommit(msgspec.Struct):
 
 
 class PushPayload(msgspec.Struct):
-    """`push` and `tag_push`, of a project, a group or the whole server."""
+    """`push` and `tag_push`, of a project, a group or the whole server.
+
+    `checkout_sha` is the commit that the ref leads to: of an annotated tag, `after` is the tag's own object.
+    """
 
     ref: str
     before: str
     after: str
     project: Project
+    checkout_sha: str | None = None
     user_username: str | None = None
     commits: list[PushedCommit] | None = None
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 
+import msgspec
 import pytest
 
 from headgate import api
@@ -104,6 +105,14 @@ def test_created_and_deleted_refs_of_pushes():
     assert (type(tag), tag.ref, tag.tag, tag.before, tag.after) == (api.Tag, "refs/tags/v1", "v1", None, C)
     gone = event_of("push", push(ref="refs/tags/v1", after=ZERO, commits=None))
     assert (type(gone), gone.before, gone.after) == (api.Tag, A, None)
+
+
+def test_an_annotated_tag_names_its_commit_where_the_payload_does():
+    annotated = event_of("push", push(ref="refs/tags/v1", head_commit=commit(A)))
+    assert (annotated.after, annotated.commit) == (C, A)
+    for told in (None, commit(C), {}):
+        assert event_of("push", push(ref="refs/tags/v1", head_commit=told)).commit is msgspec.UNSET
+    assert event_of("push", push(ref="refs/tags/v1", after=ZERO, head_commit=commit(A))).commit is msgspec.UNSET
 
 
 def test_a_tag_moves_by_force_only():

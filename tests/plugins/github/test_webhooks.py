@@ -66,6 +66,15 @@ def test_commits_are_complete_only_when_the_list_ends_at_the_new_head():
     assert complete == {"moved": True, "created": False, "forced": False, "cut_list": False, "nothing_new": False}
 
 
+def test_an_annotated_tag_names_the_commit_it_leads_to():
+    (tag,) = read("push--tag", head_commit={"id": "c" * 40}).events
+    assert tag.commit == "c" * 40
+    for told in (None, {"id": tag.after}, {"id": "c" * 12}):
+        (light,) = read("push--tag", head_commit=told).events
+        assert light.commit is msgspec.UNSET
+        assert b'"commit":' not in msgspec.json.encode(light)
+
+
 def test_a_full_list_of_2048_commits_is_not_believed_to_be_all():
     payload = json.loads(Path(__file__).parent.joinpath("payloads", "push--moved.json").read_text())
     for count, complete in ((2047, True), (2048, False)):

@@ -202,6 +202,14 @@ def test_a_reason_is_the_same_by_the_header_and_by_the_body(event, kind):
     assert {reason.partition(": ")[2] for reason in reasons} == {gitlab.webhooks.UNWANTED[kind]}
 
 
+def test_an_annotated_tag_names_the_commit_it_leads_to():
+    (tag,) = read("tag_push--created", checkout_sha=A).events
+    assert (tag.commit, tag.after != A) == (A, True)
+    for told in (None, tag.after, "abc"):
+        (light,) = read("tag_push--created", checkout_sha=told).events
+        assert light.commit is msgspec.UNSET
+
+
 def test_a_ref_that_is_neither_branch_nor_tag_is_ignored():
     assert isinstance(read("push--moved", ref="refs/environments/x"), api.Ignored)
 
