@@ -3,17 +3,22 @@
 from __future__ import annotations
 
 import asyncio
+import sys
 from concurrent.futures import ThreadPoolExecutor
 from datetime import UTC, datetime
 
 import pytest
+from distributions import distribution
 from msgspec.structs import replace
 
 from headgate import api
-from headgate.app.opening import GuardedStore, PluginsHost, guarded
+from headgate.app.opening import PLUGIN_THREADS, GuardedStore, OpenKinds, PluginsHost, guarded
+from headgate.config.settings import Settings
 from headgate.credentials.redaction import Redactor
 from headgate.credentials.references import Secrets
-from headgate.plugins.guard import lone_guard
+from headgate.plugins import load_plugins
+from headgate.plugins.guard import Guards, lone_guard
+from headgate.telemetry.metrics import Metrics
 from headgate_plugins.encrypted_credentials import EncryptedCredentials
 from headgate_plugins.env_credentials import headgate_credential_stores
 
@@ -81,3 +86,68 @@ async def test_a_guarded_store_is_writable_only_if_it_was(host, sealed):
     await store.put("acme", OAUTH)
     await store.remove("acme")
     assert not await store.list()
+
+
+STORES = """
+import contextlib
+import threading
+from headgate import api
+
+HEADGATE_API = 1
+answers = threading.Event()
+
+
+class Store:
+    def __init__(self, host, read):
+        self.host, self.read = host, read
+
+    async def get(self, name):
+        await self.host.blocking(self.read)
+        return api.Credential(type="text", fields={"text": api.Secret("a text")})
+
+    async def list(self):
+        return []
+
+
+def opens(read):
+    @contextlib.asynccontextmanager
+    async def open(config, host):
+        yield Store(host, read)
+
+    return open
+
+
+@api.hookimpl
+def headgate_credential_stores():
+    schema = {"type": "object", "additionalProperties": False}
+    yield api.CredentialStoreKind(name="hung", summary="Hangs", schema=schema, open=opens(answers.wait))
+    yield api.CredentialStoreKind(name="well", summary="Answers", schema=schema, open=opens(lambda: None))
+"""
+
+
+@pytest.mark.parametrize("apart", [True, False], ids=["threads of its own", "control"])
+async def test_a_store_that_blocks_its_threads_leaves_the_others_theirs(tmp_path, monkeypatch, apart):
+    """Negative control: with the same threads for all, whatever needs one waits for those that hang."""
+    monkeypatch.syspath_prepend(distribution(tmp_path, "headgate-stores", "stores", STORES, "1.0"))
+    plugins, metrics = load_plugins(allow=["stores"]), Metrics()
+    settings = Settings(file=tmp_path, data=tmp_path, database="", jobs=(), credential_stores={"hung": {}, "well": {}})
+    opened = OpenKinds(
+        plugins,
+        redactor=Redactor(),
+        http=None,
+        now=lambda: datetime.now(UTC),
+        metrics=metrics,
+        guards=Guards(plugins, tells=metrics.plugins, now=lambda: datetime.now(UTC)),
+    )
+    if not apart:
+        opened._threads["credential_stores.well"] = opened._threads["credential_stores.hung"]
+    async with opened:
+        await opened.reopen(settings)
+        assert not opened.problems
+        waiting = [asyncio.create_task(opened.secrets.resolve("secret://hung/x")) for _ in range(PLUGIN_THREADS)]
+        await asyncio.sleep(0.1)
+        asked = asyncio.create_task(opened.secrets.resolve("secret://well/x"))
+        done, _ = await asyncio.wait([asked], timeout=1)
+        assert bool(done) is apart
+        sys.modules.pop("headgate_stores").answers.set()
+        await asyncio.wait([asked, *waiting])

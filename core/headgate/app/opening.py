@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+from collections import defaultdict
 from collections.abc import Callable, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import AbstractAsyncContextManager, AsyncExitStack, suppress
@@ -40,7 +41,7 @@ PLUGIN_THREAD = "plugin"
 """What the names of those threads start with."""
 
 PLUGIN_THREADS = 8
-"""Threads for `Host.blocking`, shared by all plugins."""
+"""Threads for `Host.blocking`, for each open object: what hangs in all of its own keeps no other waiting."""
 
 STORE_WITHIN = 30.0
 """Seconds a credential store may take to give a secret."""
@@ -185,7 +186,10 @@ class OpenKinds:
         self._now = now
         self._metrics = metrics
         self._guards = guards
-        self._threads = ThreadPoolExecutor(max_workers=PLUGIN_THREADS, thread_name_prefix=PLUGIN_THREAD)
+        self._threads: defaultdict[str, ThreadPoolExecutor] = defaultdict(
+            lambda: ThreadPoolExecutor(max_workers=PLUGIN_THREADS, thread_name_prefix=PLUGIN_THREAD)
+        )
+        """By place, for as long as we run: what was opened before a reload may still be at work."""
         self._stack = AsyncExitStack()
         self._stores: dict[str, CredentialStore] = {}
         self.secrets = Secrets(self._stores, redactor)
@@ -203,18 +207,20 @@ class OpenKinds:
     async def __aexit__(self, *_: object) -> None:
         """Close everything, in the opposite order."""
         await self._stack.aclose()
-        self._threads.shutdown(wait=False, cancel_futures=True)  # one that hangs is left behind
+        for threads in self._threads.values():
+            threads.shutdown(wait=False, cancel_futures=True)  # one that hangs is left behind
 
     async def reopen(self, settings: Settings) -> None:
         """Open what `settings` say, put it in place of what was open, then close that."""
         async with AsyncExitStack() as stack:
             stores: dict[str, CredentialStore] = {}
             secrets = Secrets(stores, self.secrets.redactor)
-            host = partial(PluginsHost, secrets=secrets, http=self._http, threads=self._threads, now=self._now)
+            host = partial(PluginsHost, secrets=secrets, http=self._http, now=self._now)
             door = _Door(
                 stack,
                 self._plugins,
                 host=host,
+                threads=self._threads,
                 metrics=self._metrics,
                 guards=self._guards,
                 problems=dict(settings.unavailable),
@@ -251,6 +257,7 @@ class _Door:
         plugins: LoadedPlugins,
         *,
         host: Callable[..., Host],
+        threads: Mapping[str, ThreadPoolExecutor],
         metrics: Metrics,
         guards: Guards,
         problems: dict[str, str],
@@ -259,6 +266,7 @@ class _Door:
         self._stack = stack
         self._plugins = plugins
         self._host = host
+        self._threads = threads
         self._metrics = metrics
         self._guards = guards
         self._published = published
@@ -309,7 +317,8 @@ class _Door:
     ) -> Opened | None:
         """The open object, or `None` and a reason under `place`."""
         origin = self._plugins.origins[key]
-        host = self._host(name=name, plugin=origin.name, metrics=self._metrics.calls.of(kind=key[1], name=name))
+        calls = self._metrics.calls.of(kind=key[1], name=name)
+        host = self._host(name=name, plugin=origin.name, threads=self._threads[place], metrics=calls)
         guard = self._guards.of(*key)
         try:
             async with asyncio.timeout(OPEN_WITHIN):
