@@ -239,6 +239,16 @@ async def test_a_limit_while_missed_ones_are_sent_again_says_how_far_it_came(ser
     assert [(one["delivery"]["id"], one["reason"]) for one in recovered["refused"]] == [("9", "it is too old")]
 
 
+@pytest.mark.parametrize(("seconds", "header"), [(30, "30"), (None, "5")])
+async def test_who_asks_a_host_that_is_left_alone_is_told_for_how_long(server, host, monkeypatch, seconds, header):
+    async def shut():
+        raise api.Unavailable("GitHub is left alone for 30 s", seconds=seconds)
+
+    monkeypatch.setattr(host, "test_connection", shut)
+    async with server.get(f"{BELOW}/test") as answer:
+        assert (answer.status, answer.headers["Retry-After"]) == (503, header)
+
+
 async def test_a_host_that_only_remembers_is_not_asked_to_send_again(server, host):
     server.parts.connections["host"] = replace(server.parts.connections["host"], provider=Remembers())
     await json_of(server.get(f"{BELOW}/hook-deliveries?repository=acme/web&hook=1"))

@@ -137,6 +137,11 @@ class RateLimited(ProviderError):
 class Unavailable(ProviderError):
     """The host cannot be reached or is failing; the same call may work later."""
 
+    def __init__(self, message: str, *, seconds: int | None = None) -> None:
+        """`seconds`: how long it will not even be asked, where that is known."""
+        self.seconds = seconds
+        super().__init__(message)
+
 
 class CredentialError(HeadgateError):
     """A secret is missing, unreadable, of another type, or bound to hosts other than the one asked for."""

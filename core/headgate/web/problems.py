@@ -102,7 +102,7 @@ def problem_of(error: Exception, *, instance: str, now: Callable[[], datetime]) 
     headers = {}
     if isinstance(error, RateLimited):
         headers["Retry-After"] = str(max(1, math.ceil((error.retry_at - now()).total_seconds())))
-    elif isinstance(error, CannotCheckYet):
+    elif isinstance(error, CannotCheckYet) or (isinstance(error, Unavailable) and error.seconds is not None):
         headers["Retry-After"] = str(error.seconds)
     elif isinstance(error, _RETRIED):
         headers["Retry-After"] = str(RETRY_AFTER)

@@ -117,8 +117,9 @@ async def test_after_failures_in_a_row_the_host_is_left_alone(play, in_turn):
     await fail(played, 3)
     with pytest.raises(
         api.Unavailable, match=r"left alone for 30 s after 3 failures, the last: it answered 503 to GET"
-    ):
+    ) as raised:
         await played.client.call("GET", "/other")
+    assert raised.value.seconds == 30
     assert len(played.requests) == 3
 
 

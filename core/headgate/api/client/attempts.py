@@ -110,7 +110,8 @@ class Attempts:
                     reply = await self._send(asked, _signed(asked, headers, authorization))
                     self._learn(reply, resource)
         except HostLeftAlone as alone:
-            return NoAnswer(reason=f"is {alone}", again=False)
+            message = self._host.masked(f"{self._dialect.name} is {alone}")
+            raise Unavailable(message, seconds=alone.seconds) from None
         except TimeoutError:
             return NoAnswer(reason=f"had no turn for {asked.what} in time", again=False)
         except Spent as spent:

@@ -2,12 +2,18 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 
 
 class HostLeftAlone(Exception):
     """The request was not made; the message says why, and for how long."""
+
+    def __init__(self, message: str, *, seconds: int | None) -> None:
+        """`seconds` until it is asked again; `None` while the request that tries it is under way."""
+        self.seconds = seconds
+        super().__init__(message)
 
 
 class Breaker:
@@ -53,5 +59,7 @@ class Breaker:
     def _check(self) -> None:
         left = (self._opened_at or 0.0) + self._rest - self._monotonic()
         if left > 0 or self._trying:
-            when = f"for {left:.0f} s" if left > 0 else "until the request that tries it is back"
-            raise HostLeftAlone(f"left alone {when} after {self._failures} failures, the last: {self._reason}")
+            seconds = math.ceil(left) if left > 0 else None
+            when = f"for {seconds} s" if seconds else "until the request that tries it is back"
+            reason = f"left alone {when} after {self._failures} failures, the last: {self._reason}"
+            raise HostLeftAlone(reason, seconds=seconds)
