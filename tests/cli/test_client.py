@@ -78,9 +78,44 @@ def test_a_build_may_be_named_as_people_say_it(headgate, scripted, name):
 
 def test_a_build_that_is_not_there_is_a_no(headgate, scripted):
     scripted.json("GET", "/api/v1/builds?job=web-tests&number=99&limit=1", {"items": [], "next": None})
+    scripted.json("GET", "/api/v1/jobs/web-tests", {"name": "web-tests"})
     done = headgate("log", "web-tests#99", *scripted.call)
     assert done.returncode == 1
     assert "there is no build web-tests#99" in done.stderr
+
+
+@pytest.mark.parametrize(
+    "command", [("log", "web-test#1"), ("builds", "--job", "web-test"), ("explain", "web-test#1")], ids=" ".join
+)
+def test_a_job_that_is_not_there_is_said_with_the_nearest_one(headgate, scripted, command):
+    scripted.json("GET", "/api/v1/builds", {"items": [], "next": None})
+    scripted.json("GET", "/api/v1/jobs", {"items": [{"name": "deploy"}, {"name": "web-tests"}], "next": None})
+    scripted.json("GET", "/api/v1/jobs/web-test", {"detail": "there is no job web-test"}, status=404)
+    done = headgate(*command, *scripted.call)
+    assert done.returncode == 1
+    assert done.stderr == "headgate: there is no job web-test\n  did you mean `web-tests`?\n"
+
+
+def test_a_job_that_was_removed_and_has_builds_is_not_denied(headgate, scripted):
+    scripted.json("GET", "/api/v1/builds", {"items": [BUILD], "next": None})
+    scripted.json("GET", "/api/v1/builds?job=web-tests&number=99&limit=1", {"items": [], "next": None})
+    done = headgate("log", "web-tests#99", *scripted.call)
+    assert "there is no build web-tests#99" in done.stderr
+
+
+@pytest.mark.parametrize(
+    ("facts", "said"),
+    [
+        ({"outcome": "cancelled", "reason": "cancelled by ada"}, "it never started (cancelled: cancelled by ada)"),
+        ({"state": "queued", "outcome": None}, "it waits for its turn"),
+    ],
+)
+def test_a_build_without_a_log_says_why(headgate, scripted, facts, said):
+    scripted.json("GET", "/api/v1/builds/b_1", {**BUILD, "started_at": None, **facts})
+    scripted.text("/api/v1/builds/b_1/log", "")
+    done = headgate("log", "b_1", *scripted.call)
+    assert (done.returncode, done.stdout) == (0, "")
+    assert said in done.stderr
 
 
 def test_a_name_is_one_segment_of_the_path(headgate, scripted):
@@ -214,6 +249,8 @@ def test_explaining_a_commit_wants_it_in_full(headgate, scripted):
     assert "`git rev-parse abc`" in short.stderr
     assert scripted.asked == []
     scripted.json("GET", "/api/v1/explain", {"delivery": None, "build": None, "events": [], "builds": []})
+    scripted.json("GET", "/api/v1/builds", {"items": [], "next": None})
+    scripted.json("GET", "/api/v1/jobs", {"items": [], "next": None})
     never = headgate("explain", "--job", "web-tests", "--commit", "A" * 40, *scripted.call)
     assert scripted.asked[0][1] == f"/api/v1/explain?job=web-tests&sha={'a' * 40}"
     assert never.returncode == 1
@@ -222,6 +259,21 @@ def test_explaining_a_commit_wants_it_in_full(headgate, scripted):
     unseen = headgate("explain", "--job", "web-tests", "--commit", "a" * 40, *scripted.call)
     assert unseen.returncode == 1
     assert f"web-tests has judged nothing about {'a' * 10}" in unseen.stderr
+
+
+@pytest.mark.parametrize(
+    ("arguments", "said"),
+    [
+        ((), "explain what: a delivery, a build, or a job and a commit?"),
+        (("--job", "web-tests"), "--job and --commit go together"),
+        (("d_1", "--job", "web-tests"), "one thing can be explained at a time"),
+    ],
+)
+def test_explain_says_what_it_needs(headgate, scripted, arguments, said):
+    done = headgate("explain", *arguments, *scripted.call)
+    assert (done.returncode, scripted.asked) == (2, [])
+    assert said in done.stderr
+    assert "headgate explain job#12" in done.stderr
 
 
 def test_a_state_there_is_not_is_refused_before_anybody_is_asked(headgate, scripted):

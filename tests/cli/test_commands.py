@@ -79,6 +79,23 @@ def test_without_a_server_the_sentence_says_how_to_start_one(headgate, tmp_path)
     )
 
 
+@pytest.mark.parametrize(
+    ("written", "told"),
+    [
+        (f"running, pid {os.getpid()}", "it is starting or stopping"),
+        (f"running, pid {2**22 + 1}", "start one with"),  # after a crash; the kernel gives no such number
+        ("stopped", "start one with"),
+    ],
+)
+def test_a_server_that_stops_is_not_called_absent(headgate, tmp_path, written, told):
+    (tmp_path / "config.yaml").write_text("data: data\n")
+    (tmp_path / "data").mkdir()
+    (tmp_path / "data/headgate.db.lock").write_text(written.ljust(63) + "\n")
+    done = headgate("jobs")
+    assert done.returncode == 1
+    assert told in done.stderr
+
+
 @pytest.mark.parametrize("arguments", [("--config", "a.yaml", "jobs"), ("jobs", "--config", "a.yaml")])
 def test_config_may_stand_before_and_behind_the_command(headgate, tmp_path, arguments):
     (tmp_path / "a.yaml").write_text("data: of-a\n")

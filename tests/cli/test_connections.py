@@ -70,10 +70,27 @@ def test_what_a_host_refuses_is_a_no_and_not_a_fault_of_the_server(headgate, scr
     assert "bad token" in done.stderr
 
 
-def test_an_unknown_connection_is_bad_input(headgate, scripted, connections):
-    done = headgate("connections", "test", "hbu", *scripted.call)
+@pytest.mark.parametrize(
+    "command",
+    [
+        ("test", "hbu"),
+        ("repos", "hbu"),
+        ("hooks", "hbu", "acme/web"),
+        ("hooks", "hbu", "acme/web", "--set"),
+        ("missed", "hbu", "acme/web"),
+    ],
+    ids=" ".join,
+)
+def test_an_unknown_connection_is_bad_input(headgate, scripted, connections, command):
+    done = headgate("connections", *command, *scripted.call)
     assert done.returncode == 2
-    assert "hub, plain" in done.stderr
+    assert done.stderr == "headgate: there is no connection hbu\n  there are hub, plain\n"
+
+
+def test_what_a_connection_that_is_there_does_not_have_is_a_no(headgate, scripted, connections):
+    scripted.json("GET", f"{BELOW}/hooks", {"detail": "no repository acme/web"}, status=404)
+    done = headgate("connections", "hooks", "hub", "acme/web", *scripted.call)
+    assert (done.returncode, done.stderr) == (1, "headgate: no repository acme/web\n")
 
 
 def test_repositories_page_after_page_with_filters(headgate, scripted):

@@ -7,7 +7,7 @@ from typing import Annotated, Any, Literal
 
 import typer
 
-from headgate.cli.client import Client, client_of, segment
+from headgate.cli.client import Client, Missing, client_of, segment
 from headgate.cli.endings import Ending, ExitCode
 from headgate.cli.invocation import Invocation
 from headgate.cli.output import (
@@ -25,6 +25,8 @@ from headgate.cli.output import (
 )
 
 app = typer.Typer()
+
+ALL_JOBS = 100_000
 
 
 @app.command()
@@ -46,6 +48,8 @@ def builds(
         write_json(one) if call.json else _show(one)
         return
     found = client.items("builds", {"job": job, "state": state}, limit=limit)
+    if job and not found:
+        expect_job(client, job)
     if call.json:
         write_json(found)
     elif found:
@@ -63,8 +67,23 @@ def find_build(client: Client, name: str) -> Any:
         return client.get(f"builds/{segment(name)}")
     found = client.get("builds", {"job": job, "number": number, "limit": 1})["items"]
     if not found:
+        expect_job(client, job)
         raise Ending(f"there is no build {job}#{number}", hint=f"`headgate builds --job {job}` lists those there are")
     return found[0]
+
+
+def expect_job(client: Client, job: str) -> None:
+    """`Ending` when there is no such job, nor a build of one that there was; it names the nearest."""
+    try:
+        client.get(f"jobs/{segment(job)}")
+    except Missing as missing:
+        if client.get("builds", {"job": job, "limit": 1})["items"]:
+            return
+        # Late: only who mistypes a name needs it.
+        from headgate.config.nearest import nearest
+
+        near = nearest(job, [one["name"] for one in client.items("jobs", limit=ALL_JOBS)])
+        raise Ending(missing.message, hint=f"did you mean `{plain(near)}`?" if near else "") from None
 
 
 def split_label(name: str) -> tuple[str | None, int]:

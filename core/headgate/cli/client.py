@@ -23,6 +23,9 @@ Query: TypeAlias = Mapping[str, str | int | None]
 SOCKET: Final = "headgate.sock"
 """The server's local socket within its data folder. Its mode is the key: who may connect is the admin."""
 
+DATABASE: Final = "headgate.db"
+"""Its database there, unless the configuration names another."""
+
 _API: Final = "/api/v1/"
 _TIMEOUT: Final = 60.0
 """Seconds without a byte; streams say something every 15."""
@@ -31,6 +34,10 @@ _PAGE: Final = 200
 
 class Silence(Ending):
     """Nobody answers where the server should be."""
+
+
+class Missing(Ending):
+    """The server says that nothing has this name (404)."""
 
 
 class Client:
@@ -143,7 +150,15 @@ class Client:
             return Silence(f"the server on {self.place} did not answer in {_TIMEOUT:.0f} s")
         if isinstance(error, ssl.SSLError):
             return Silence(f"no trusted connection to {self.place}: {error}")
-        if self._url is None:
+        if self._socket_path is not None:
+            # Late: only a command that failed wants to know.
+            from headgate.storage.lock import runs
+
+            if pid := runs(self._socket_path.with_name(DATABASE)):
+                return Silence(
+                    f"no server answers on {self.place} now, but one runs (pid {pid}): it is starting or stopping",
+                    hint="what it builds may end first (`worker.stop_within`); try again in a moment",
+                )
             return Silence(
                 f"no server answers on {self.place}; start one with `headgate serve`",
                 hint="for a server elsewhere, say --url https://host and set HEADGATE_TOKEN",
@@ -207,7 +222,7 @@ def segment(name: str) -> str:
     return quote(name, safe="")
 
 
-def _refusal(answer: http.client.HTTPResponse, place: str) -> Ending:
+def _refusal(answer: http.client.HTTPResponse, place: str) -> Ending:  # noqa: PLR0911 - one for each kind of status
     """What a problem document (RFC 9457) says, and what to do about it."""
     try:
         problem = json.loads(answer.read())
@@ -220,6 +235,8 @@ def _refusal(answer: http.client.HTTPResponse, place: str) -> Ending:
             return Ending(message, hint="put a token of this server into HEADGATE_TOKEN")
         case status.FORBIDDEN:
             return Ending(message, hint="the token lacks a permission; ask whoever made it")
+        case status.NOT_FOUND:
+            return Missing(message)
         case status.BAD_REQUEST | status.UNPROCESSABLE_ENTITY:
             return Ending(message, code=ExitCode.INPUT)
         case status.SERVICE_UNAVAILABLE | status.TOO_MANY_REQUESTS:

@@ -4,11 +4,12 @@ from __future__ import annotations
 
 import sys
 from collections.abc import Iterator, Mapping, Sequence
+from contextlib import contextmanager
 from typing import Annotated, Any, Final, Literal
 
 import typer
 
-from headgate.cli.client import Client, client_of
+from headgate.cli.client import Client, Missing, client_of, segment
 from headgate.cli.endings import Ending, ExitCode
 from headgate.cli.invocation import Invocation
 from headgate.cli.output import note, paint, plain, say, table, write_json
@@ -53,9 +54,9 @@ def try_credentials(
     """
     call = Invocation.of(context)
     client = client_of(call)
-    known = {one["name"]: one for one in client.items("connections", limit=_ALL)}
-    if unknown := [name for name in names or () if name not in known]:
-        raise Ending(f"there is no connection {unknown[0]}", code=ExitCode.INPUT, hint=f"there are {', '.join(known)}")
+    known = _known(client)
+    for name in names or ():
+        _expect(name, known)
     reports = [{"connection": name, **_tested(client, known[name])} for name in names or known]
     if call.json:
         write_json(reports)
@@ -89,7 +90,8 @@ def repos(
         "visibility": visibility,
         "archived": None if archived is None else str(archived).lower(),
     }
-    found = list(_listed(client_of(call), f"connections/{connection}/repositories", query, limit=limit))
+    with _of(client_of(call), connection) as (client, path):
+        found = list(_listed(client, f"{path}/repositories", query, limit=limit))
     if call.json:
         write_json(found)
     elif found:
@@ -112,15 +114,15 @@ def hooks(
     Exits with 1 when ours is missing or wrong.
     """
     call = Invocation.of(context)
-    client, path = client_of(call), f"connections/{connection}/hooks"
     if put and remove is not None:
         raise Ending("--set and --remove do not go together", code=ExitCode.INPUT)
-    if remove is not None:
-        client.post(f"{path}/remove", {"repository": repository, "hook": remove})
-    if put:
-        done = client.post(path, {"repository": repository})
-        note(f"{done['did']} webhook {plain(done['hook']['id'])}")
-    page = client.get(path, {"repository": repository, "limit": _PAGE})
+    with _of(client_of(call), connection) as (client, path):
+        if remove is not None:
+            client.post(f"{path}/hooks/remove", {"repository": repository, "hook": remove})
+        if put:
+            done = client.post(f"{path}/hooks", {"repository": repository})
+            note(f"{done['did']} webhook {plain(done['hook']['id'])}")
+        page = client.get(f"{path}/hooks", {"repository": repository, "limit": _PAGE})
     right = any(one["ours"] and not one["faults"] for one in page["items"])
     if call.json:
         write_json(page["items"])
@@ -144,15 +146,35 @@ def missed(
     Exits with 1 when something is missing, with --recover when something was not asked for.
     """
     call = Invocation.of(context)
-    client, path = client_of(call), f"connections/{connection}/missed"
     asked: dict[str, str | int] = {"repository": repository, "days": days}
-    found = client.post(path, asked) if recover else client.get(path, asked)
+    with _of(client_of(call), connection) as (client, path):
+        found = client.post(f"{path}/missed", asked) if recover else client.get(f"{path}/missed", asked)
     if call.json:
         write_json(found)
     else:
         _say_missed(found, recovered=recover)
     if found["refused"] or found["left"] if recover else found["items"]:
         raise typer.Exit(ExitCode.NO)
+
+
+@contextmanager
+def _of(client: Client, name: str) -> Iterator[tuple[Client, str]]:
+    """The client, and the path of what belongs to the connection; who mistypes its name is told which there are."""
+    try:
+        yield client, f"connections/{segment(name)}"
+    except Missing:  # a repository, perhaps
+        _expect(name, _known(client))
+        raise
+
+
+def _known(client: Client) -> Mapping[str, Any]:
+    return {one["name"]: one for one in client.items("connections", limit=_ALL)}
+
+
+def _expect(name: str, known: Mapping[str, Any]) -> None:
+    if name not in known:
+        there = f"there are {', '.join(known)}" if known else "there are none; add one under `connections:`"
+        raise Ending(f"there is no connection {name}", code=ExitCode.INPUT, hint=there)
 
 
 def _row(connection: Mapping[str, Any]) -> tuple[str, ...]:
@@ -172,7 +194,7 @@ def _tested(client: Client, connection: Mapping[str, Any]) -> dict[str, Any]:
     if "test" not in connection["capabilities"]:
         return {"message": "its provider has nothing to test"}
     try:
-        report: dict[str, Any] = client.get(f"connections/{connection['name']}/test")
+        report: dict[str, Any] = client.get(f"connections/{segment(connection['name'])}/test")
     except Ending as error:
         return {"problem": str(error)}
     return report

@@ -7,7 +7,7 @@ from typing import Annotated
 
 import typer
 
-from headgate.cli.builds import find_build
+from headgate.cli.builds import expect_job, find_build
 from headgate.cli.client import client_of, segment
 from headgate.cli.endings import Ending, ExitCode
 from headgate.cli.explained import print_explanation
@@ -48,14 +48,20 @@ def explain(
             )
         explanation = client.get("explain", {"job": job, "sha": commit.lower()})
         if not explanation["events"]:
-            client.get(f"jobs/{segment(job)}")  # says when there is no such job
+            expect_job(client, job)
             raise Ending(
                 f"{job} has judged nothing about {commit[:10]}: no ref was seen to move to it",
                 hint="a push is judged by its last commit; `headgate deliveries` lists what arrived",
             )
     else:
+        if what is not None:
+            message = "one thing can be explained at a time"
+        elif job is not None or commit is not None:
+            message = "--job and --commit go together"
+        else:
+            message = "explain what: a delivery, a build, or a job and a commit?"
         raise Ending(
-            "one thing can be explained at a time",
+            message,
             code=ExitCode.INPUT,
             hint="say `headgate explain DELIVERY`, `headgate explain job#12` or `headgate explain --job J --commit SHA`",
         )

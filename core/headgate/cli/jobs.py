@@ -7,13 +7,12 @@ from typing import Any
 
 import typer
 
+from headgate.cli.builds import ALL_JOBS
 from headgate.cli.client import client_of
 from headgate.cli.invocation import Invocation
 from headgate.cli.output import ago, outcome, paint, plain, say, table, warn, write_json
 
 app = typer.Typer()
-
-_ALL = 100_000
 
 
 @app.command()
@@ -21,7 +20,7 @@ def jobs(context: typer.Context) -> None:
     """List the jobs and how their last build ended."""
     call = Invocation.of(context)
     client = client_of(call)
-    found = client.items("jobs", limit=_ALL)
+    found = client.items("jobs", limit=ALL_JOBS)
     if call.json:
         write_json(found)
         return

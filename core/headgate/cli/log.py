@@ -41,8 +41,12 @@ def log(
     if call.json:
         print_events(client, found)
         return
+    written = False
     for line in client.lines(f"builds/{found['id']}/log"):
+        written = True
         say(log_text(line))
+    if not written:
+        note(_why_empty(found))
 
 
 def follow_log(client: Client, build: Mapping[str, Any], *, as_json: bool) -> ExitCode:
@@ -52,6 +56,15 @@ def follow_log(client: Client, build: Mapping[str, Any], *, as_json: bool) -> Ex
     if not as_json:
         note(f"{label(ended)} {outcome(ended)}: {plain(ended['reason'])}")
     return ExitCode.OK if ended["outcome"] == "succeeded" else ExitCode.NO
+
+
+def _why_empty(build: Mapping[str, Any]) -> str:
+    """Why a build has no log."""
+    if build["state"] == "queued":
+        return f"{label(build)} has no log yet: it waits for its turn"
+    if build["started_at"] is None:
+        return f"{label(build)} has no log: it never started ({outcome(build)}: {plain(build['reason'])})"
+    return f"the log of {label(build)} is empty"
 
 
 def print_events(client: Client, build: Mapping[str, Any]) -> None:

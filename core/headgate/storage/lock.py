@@ -15,6 +15,23 @@ _STOPPED = b"stopped"
 _LENGTH = 64
 
 
+def runs(database: Path) -> int | None:
+    """The pid that has the database, as its lock's file says, or `None`; asked without the lock, which others may want.
+
+    A guess: after a crash the number may be another process's by now.
+    """
+    try:
+        state, _, pid = database.with_name(database.name + ".lock").read_bytes().strip().partition(b", pid ")
+        if state == _RUNNING:
+            os.kill(int(pid), 0)  # nothing is sent: it only says whether there is such a process
+            return int(pid)
+    except PermissionError:
+        return int(pid)
+    except (OSError, ValueError):
+        return None
+    return None
+
+
 class Lock:
     """Holds `<database>.lock`. The file says whether the last holder stopped in order: `after_crash`.
 
