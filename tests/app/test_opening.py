@@ -12,6 +12,7 @@ from distributions import distribution
 from msgspec.structs import replace
 
 from headgate import api
+from headgate.app import opening
 from headgate.app.opening import PLUGIN_THREADS, GuardedStore, OpenKinds, PluginsHost, guarded
 from headgate.config.settings import Settings
 from headgate.credentials.redaction import Redactor
@@ -151,3 +152,68 @@ async def test_a_store_that_blocks_its_threads_leaves_the_others_theirs(tmp_path
         assert bool(done) is apart
         sys.modules.pop("headgate_stores").answers.set()
         await asyncio.wait([asked, *waiting])
+
+
+SLOW_STORE = """
+import asyncio
+import contextlib
+from headgate import api
+
+HEADGATE_API = 1
+answer = asyncio.Event()
+happened = []
+
+
+class Store:
+    async def get(self, name):
+        happened.append("asked")
+        await answer.wait()
+        happened.append("answered")
+        return api.Credential(type="text", fields={"text": api.Secret("a text")})
+
+    async def list(self):
+        return []
+
+
+@contextlib.asynccontextmanager
+async def open(config, host):
+    yield Store()
+    happened.append("closed")
+
+
+@api.hookimpl
+def headgate_credential_stores():
+    schema = {"type": "object"}
+    yield api.CredentialStoreKind(name="slow", summary="Takes its time", schema=schema, open=open)
+"""
+
+
+@pytest.mark.parametrize(
+    ("within", "order"),
+    [(10.0, ["asked", "answered", "closed"]), (0.0, ["asked", "closed", "answered"])],
+    ids=["patient", "control"],
+)
+async def test_what_is_replaced_is_closed_when_nobody_is_inside(tmp_path, monkeypatch, within, order):
+    """Negative control: closed at once, whoever is inside uses what is closed."""
+    monkeypatch.setattr(opening, "SETTLE_WITHIN", within)
+    monkeypatch.syspath_prepend(distribution(tmp_path, "headgate-slow", "slow_store", SLOW_STORE, "1.0"))
+    plugins, metrics = load_plugins(allow=["slow_store"]), Metrics()
+    settings = Settings(file=tmp_path, data=tmp_path, database="", jobs=(), credential_stores={"slow": {}})
+    opened = OpenKinds(
+        plugins,
+        redactor=Redactor(),
+        http=None,
+        now=lambda: datetime.now(UTC),
+        metrics=metrics,
+        guards=Guards(plugins, tells=metrics.plugins, now=lambda: datetime.now(UTC)),
+    )
+    module = sys.modules.pop("headgate_slow")
+    async with opened:
+        await opened.reopen(settings)
+        asked = asyncio.create_task(opened.secrets.resolve("secret://slow/x"))
+        await asyncio.sleep(0.05)
+        replaced = asyncio.create_task(opened.reopen(settings))
+        await asyncio.sleep(0.2)
+        module.answer.set()
+        await asyncio.wait([asked, replaced])
+        assert module.happened == order

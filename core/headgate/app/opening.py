@@ -34,6 +34,9 @@ from headgate.web.senders import PUBLISHED, Senders
 OPEN_WITHIN = 30.0
 """Seconds a kind may take to open; a hanging one is given up, and the server starts without it."""
 
+SETTLE_WITHIN = 10.0
+"""Seconds that calls of what is replaced may still take before it is closed under them."""
+
 CLOSE_WITHIN = 10.0
 """Seconds it may take to close."""
 
@@ -211,7 +214,7 @@ class OpenKinds:
             threads.shutdown(wait=False, cancel_futures=True)  # one that hangs is left behind
 
     async def reopen(self, settings: Settings) -> None:
-        """Open what `settings` say, put it in place of what was open, then close that."""
+        """Open what `settings` say, put it in place of what was open, then close that when nobody is inside."""
         async with AsyncExitStack() as stack:
             stores: dict[str, CredentialStore] = {}
             secrets = Secrets(stores, self.secrets.redactor)
@@ -245,6 +248,7 @@ class OpenKinds:
             _replace(self.executors, executors)
             _replace(self.problems, door.problems)
             old, self._stack = self._stack, stack.pop_all()
+        await self._guards.settled(SETTLE_WITHIN)
         await old.aclose()
 
 

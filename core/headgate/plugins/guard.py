@@ -20,7 +20,7 @@ from headgate.api.deadlines import due_within
 from headgate.api.errors import HeadgateError, PluginError
 from headgate.plugins.circuits import FAULTS, Circuit
 from headgate.plugins.culprits import METHODS, Culprit, Culprits
-from headgate.plugins.health import OpenCircuit, PluginHealth, Tells
+from headgate.plugins.health import OpenCircuit, PluginHealth, Silent, Tells
 from headgate.plugins.loading import Kinds, LoadedPlugins, PluginReport
 
 SLOW = 5.0
@@ -110,6 +110,7 @@ class Guard:
             raise shut
         began = time.monotonic()
         task = asyncio.create_task(_caught(start, within), name=f"{self.plugin} {method}")
+        self._guards.began(task)
         try:
             await asyncio.wait({task}, timeout=within)
         finally:
@@ -332,6 +333,7 @@ class Guards:
         self.changed = changed
         self.clock = clock
         self.culprits = Culprits(plugins.places)
+        self._under_way: set[asyncio.Task[Any]] = set()
         self._named = {report.name: Guard(report, self) for report in plugins.reports if report.status == "loaded"}
         self._of_kind = {key: self._named[report.name] for key, report in plugins.origins.items()}
 
@@ -354,28 +356,19 @@ class Guards:
             return called, method
         return guard, culprit.function if culprit.function in METHODS else ALL
 
+    def began(self, call: asyncio.Task[Any]) -> None:
+        """A call is under way until this task ends."""
+        self._under_way.add(call)
+        call.add_done_callback(self._under_way.discard)
+
+    async def settled(self, within: float) -> None:
+        """Wait until the calls that are under way now have ended, for `within` seconds at most."""
+        if self._under_way:
+            await asyncio.wait(set(self._under_way), timeout=within)
+
     def health(self) -> Mapping[str, PluginHealth]:
         """How every loaded plugin has behaved, by name."""
         return {name: guard.health() for name, guard in self._named.items()}
-
-
-class Silent:
-    """Tells nobody."""
-
-    def plugin_failed(self, plugin: str) -> None:
-        """Nothing."""
-
-    def plugin_call(self, plugin: str, result: str) -> None:
-        """Nothing."""
-
-    def plugin_circuits(self, plugin: str, count: int) -> None:
-        """Nothing."""
-
-    def plugin_blocked(self, plugin: str, seconds: float) -> None:
-        """Nothing."""
-
-    def plugin_grew(self, plugin: str, size: int) -> None:
-        """Nothing."""
 
 
 def lone_guards() -> Guards:

@@ -47,3 +47,22 @@ class Tells(Protocol):
 
     def plugin_grew(self, plugin: str, size: int) -> None:
         """Bytes its code took and kept while it was watched."""
+
+
+class Silent:
+    """Tells nobody."""
+
+    def plugin_failed(self, plugin: str) -> None:
+        """Nothing."""
+
+    def plugin_call(self, plugin: str, result: str) -> None:
+        """Nothing."""
+
+    def plugin_circuits(self, plugin: str, count: int) -> None:
+        """Nothing."""
+
+    def plugin_blocked(self, plugin: str, seconds: float) -> None:
+        """Nothing."""
+
+    def plugin_grew(self, plugin: str, size: int) -> None:
+        """Nothing."""
