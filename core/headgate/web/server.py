@@ -91,7 +91,7 @@ def make_app(
     and degrades the health component `plugin routes`.
     """
     limits = settings.server
-    streams = Streams()
+    streams = Streams(most=room()[0] // 2)
     webhooks = Webhooks(
         database=database,
         connections=connections,

@@ -13,10 +13,13 @@ from typing import Any, TypeAlias
 import msgspec
 from aiohttp import web
 
-from headgate.web.problems import HEADERS
+from headgate.web.problems import HEADERS, Refusal
 
 HEARTBEAT = 15.0
 """Seconds of silence after which a comment is sent, so that proxies keep the connection and we notice a dead one."""
+
+STALLED = 60.0
+"""Seconds for which a client may take nothing of what waits for it."""
 
 RETRY = 2_000
 """Milliseconds a client waits before it connects again."""
@@ -35,13 +38,21 @@ Batch: TypeAlias = bytes | Sequence[ServerEvent]
 
 
 class Streams:
-    """The streams that are open now, so that a stopping server can end them instead of waiting for them."""
+    """The streams that are open now: no more than leave room for requests, and a stopping server can end them."""
 
-    def __init__(self) -> None:
+    def __init__(self, *, most: int) -> None:
+        """`most` at once: they are never silent, so among connections none of them would make room for a webhook."""
+        self._most = most
         self._tasks: set[asyncio.Task[Any]] = set()
 
     async def send(self, request: web.BaseRequest, batches: AsyncIterator[Batch]) -> web.StreamResponse:
-        """Send events, as they come in batches, until they or the client end; the iterator is closed either way."""
+        """Send events, as they come in batches, until they or the client end; the iterator is closed either way.
+
+        A client that takes nothing for `STALLED` seconds is cut off, and can resume. Raises `Refusal` when too many
+        are open.
+        """
+        if len(self._tasks) >= self._most:
+            raise Refusal(503, "Too many streams are open; try again later.", headers={"Retry-After": "30"})
         response = web.StreamResponse(
             headers={
                 **HEADERS,
@@ -57,8 +68,12 @@ class Streams:
             await response.prepare(request)
             await response.write(f"retry: {RETRY}\n\n".encode())
             async for chunk in _with_heartbeats(batches):
-                await response.write(chunk)
+                async with asyncio.timeout(STALLED):
+                    await response.write(chunk)
             await response.write_eof()
+        except TimeoutError:
+            if request.transport is not None:
+                request.transport.abort()
         finally:
             self._tasks.discard(task)
         return response
