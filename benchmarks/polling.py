@@ -41,6 +41,7 @@ from headgate.storage import polls, refs
 from headgate.storage.database import open_database
 from headgate.storage.refs import RefKey, RefState
 from headgate.storage.schema import migrate
+from headgate.telemetry.health import Health
 from headgate.telemetry.metrics import Metrics
 from headgate.web.ports import Connection
 from headgate_plugins.git.connection import Git
@@ -194,7 +195,7 @@ async def full_speed(folder: Path, address: str, repositories: int, every: int) 
         )  # fmt: skip
         poller = Poller(
             database=database, flow=flow, asks=sources.ask, snapshot=lambda: snapshot,
-            jitter=settings.polling.jitter, concurrency=settings.polling.concurrency, metrics=metrics,
+            jitter=settings.polling.jitter, concurrency=settings.polling.concurrency, metrics=metrics, health=Health(),
             log=structlog.get_logger("polls"), now=now,
         )  # fmt: skip
         poller.rebuild()

@@ -243,6 +243,29 @@ def test_jobs_shows_what_is_wrong_with_files_beside_the_jobs_in_force(headgate, 
     assert done.stderr == "! jobs.d/web.yaml:7:3: no key depht (did you mean `depth`?)\n"
 
 
+HEALTH = {
+    "status": "degraded",
+    "components": [
+        {"name": "git", "status": "degraded", "reason": "old"},
+        {"name": "polls acme", "status": "degraded", "reason": "acme/wbe: no such repository"},
+        {"name": "polls well", "status": "ok", "reason": ""},
+    ],
+}
+
+
+def test_a_repository_that_cannot_be_asked_is_told_where_its_builds_are_missed(headgate, scripted):
+    scripted.json("GET", "/api/v1/jobs", {"items": [], "next": None, "problems": []})
+    scripted.json("GET", "/api/v1/explain", {"job": "web", "sha": "a" * 40, "events": []})
+    scripted.json("GET", "/api/v1/builds", {"items": [], "next": None})
+    scripted.json("GET", "/api/v1/jobs/web", {"name": "web"})
+    scripted.json("GET", "/api/v1/health", HEALTH)
+    told = "polls acme: acme/wbe: no such repository"
+    assert headgate("jobs", *scripted.call).stderr == f"! {told}\n"
+    assert told in headgate("explain", "--job", "web", "--commit", "a" * 40, *scripted.call).stderr
+    scripted.json("GET", "/api/v1/health", {"detail": "your token may not metrics:read"}, status=403)
+    assert headgate("jobs", *scripted.call).stderr == ""
+
+
 def test_explaining_a_commit_wants_it_in_full(headgate, scripted):
     short = headgate("explain", "--job", "web-tests", "--commit", "abc", *scripted.call)
     assert short.returncode == 2

@@ -52,6 +52,7 @@ from headgate.storage.database import open_database
 from headgate.storage.deliveries import NewDelivery
 from headgate.storage.ids import EPOCH, new_id
 from headgate.storage.schema import migrate
+from headgate.telemetry.health import Health
 from headgate.telemetry.metrics import Metrics
 
 LEASE = 10.0
@@ -153,7 +154,7 @@ class Life:
         )  # fmt: skip
         self.poller = Poller(
             database=self.database, flow=flow, asks=self.remote, snapshot=lambda: snapshot, jitter=0.0, concurrency=1,
-            metrics=Metrics(), log=Silent(), now=self.now,
+            metrics=Metrics(), health=Health(), log=Silent(), now=self.now,
         )  # fmt: skip
         connection = OpenConnection(name="acme", provider=Provider(), normalise=str.lower)
         self.inbox = Inbox(

@@ -12,6 +12,7 @@ from headgate.plugins import load_plugins
 from headgate.routing.index import make_snapshot
 from headgate.storage.database import open_database
 from headgate.storage.schema import migrate
+from headgate.telemetry.health import Health
 from headgate.telemetry.metrics import Metrics
 
 
@@ -50,6 +51,7 @@ class World:
     def __init__(self, database):
         self.snapshot = make_snapshot((), load_plugins().kinds, normalise={})
         self.metrics = Metrics()
+        self.health = Health()
         self.flow = Flow(
             database=database,
             snapshot=lambda: self.snapshot,

@@ -62,6 +62,7 @@ def make_poller(database, world, remote, log):
         jitter=0.1,
         concurrency=4,
         metrics=world.metrics,
+        health=world.health,
         log=log,
         now=lambda: datetime.now(UTC),
     )
@@ -399,6 +400,26 @@ async def test_a_round_of_first_looks_does_not_crowd_the_database(poller, world,
     said = await asyncio.gather(*(poller.ask("acme", f"acme/r{n}") for n in range(many)))
     assert all("1 refs moved" in one for one in said)
     assert 1 <= most <= 4, "no more than are asked at once"
+
+
+async def test_what_cannot_be_asked_stands_in_the_health_report_until_it_answers(poller, world, remote):
+    world.use(*(polled(number) for number in range(5)))
+    poller.rebuild()
+    remote.error = api.NotFound("no such repository")
+    for number in (0, 0, 1, 2, 3):
+        await poller.ask("acme", f"acme/r{number}")
+    (component,) = world.health.report().components
+    assert (component.name, component.status) == ("polls acme", "degraded")
+    assert component.reason.startswith("acme/r0: no such repository; acme/r1: ")
+    assert component.reason.endswith("; 1 more repositories")
+    remote.error = None
+    for number in range(3):
+        await poller.ask("acme", f"acme/r{number}")
+    (component,) = world.health.report().components
+    assert component.reason == "acme/r3: no such repository"
+    world.use(polled(4))
+    poller.rebuild()
+    assert not world.health.report().components, "nobody asks it any more"
 
 
 async def test_an_annotated_tag_is_built_as_the_commit_it_leads_to(poller, world, remote, database):

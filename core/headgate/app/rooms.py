@@ -133,6 +133,7 @@ class Rooms:
             jitter=settings.polling.jitter,
             concurrency=settings.polling.concurrency,
             metrics=metrics,
+            health=health,
             log=structlog.get_logger("headgate.polls"),
             now=_now,
         )

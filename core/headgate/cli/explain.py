@@ -12,6 +12,7 @@ from headgate.cli.client import client_of, segment
 from headgate.cli.endings import Ending, ExitCode
 from headgate.cli.explained import print_explanation
 from headgate.cli.invocation import Invocation
+from headgate.cli.jobs import unanswered_polls
 from headgate.cli.output import write_json
 
 app = typer.Typer()
@@ -51,7 +52,13 @@ def explain(
             expect_job(client, job)
             raise Ending(
                 f"{job} has judged nothing about {commit[:10]}: no ref was seen to move to it",
-                hint="a push is judged by its last commit; `headgate deliveries` lists what arrived",
+                hint="; ".join(
+                    [
+                        "a push is judged by its last commit, and a poll asks for the branches that a job names there",
+                        "`headgate deliveries` lists what arrived",
+                        *unanswered_polls(client),
+                    ]
+                ),
             )
     else:
         if what is not None:

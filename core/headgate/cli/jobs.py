@@ -8,7 +8,8 @@ from typing import Any
 import typer
 
 from headgate.cli.builds import ALL_JOBS
-from headgate.cli.client import client_of
+from headgate.cli.client import Client, client_of
+from headgate.cli.endings import Ending
 from headgate.cli.invocation import Invocation
 from headgate.cli.output import ago, outcome, paint, plain, say, table, warn, write_json
 
@@ -29,10 +30,25 @@ def jobs(context: typer.Context) -> None:
         place = f"{problem['file']}:{problem['line']}:{problem['column']}" if problem["line"] else problem["file"]
         hint = f" ({problem['hint']})" if problem.get("hint") else ""
         warn(f"{place}: {problem['message']}{hint}")
+    for trouble in unanswered_polls(client):
+        warn(trouble)
     if found:
         table(("job", "last build", "when", "repository", "triggers"), [_row(job) for job in found])
     else:
         say("no jobs yet; `headgate check` shows which files are read and what is wrong with them")
+
+
+def unanswered_polls(client: Client) -> list[str]:
+    """A sentence for each connection with repositories that could not be asked; none for who may not know."""
+    try:
+        components = client.get("health")["components"]
+    except Ending:
+        return []
+    return [
+        f"{plain(one['name'])}: {plain(one['reason'])}"
+        for one in components
+        if one["name"].startswith("polls ") and one["status"] != "ok"
+    ]
 
 
 def _row(job: Mapping[str, Any]) -> tuple[str, ...]:

@@ -33,7 +33,8 @@ def run(
     ] = None,
     *,
     ref: Annotated[
-        str | None, typer.Option(metavar="REF", help="The branch or tag; otherwise the default branch.")
+        str | None,
+        typer.Option(metavar="REF", help="A branch, or a tag in full: refs/tags/v1; otherwise the default branch."),
     ] = None,
     sha: Annotated[str | None, typer.Option(metavar="SHA", help="The commit, in full; it wins over --ref.")] = None,
     reason: Annotated[str, typer.Option(metavar="TEXT", help="Why, for those who look at the build later.")] = "",

@@ -31,9 +31,11 @@ from headgate.routing.planning import Fact
 from headgate.scheduling.cron import resolve_cron
 from headgate.scheduling.learned import Learned
 from headgate.scheduling.timetables import Timetable, on_request, timetables, widest
+from headgate.scheduling.unanswered import Unanswered
 from headgate.storage import refs
 from headgate.storage.database import Database
 from headgate.storage.polls import PollState
+from headgate.telemetry.health import Health
 from headgate.telemetry.metrics import Metrics
 
 SOON = timedelta(seconds=1)
@@ -100,6 +102,7 @@ class Poller:
         jitter: float,
         concurrency: int,
         metrics: Metrics,
+        health: Health,
         log: Logger,
         now: Callable[[], datetime],
     ) -> None:
@@ -113,6 +116,7 @@ class Poller:
         self._metrics = metrics
         self._log = log
         self._now = now
+        self._unanswered = Unanswered(health)
         self._scheduler = AsyncIOScheduler(timezone="UTC")
         self._timetables: dict[tuple[str, str], Timetable] = {}
         self._asking: dict[tuple[str, str], _Question] = {}
@@ -139,6 +143,7 @@ class Poller:
             for job_id in self._scheduled.pop(place, ()):
                 self._scheduler.remove_job(job_id)
             del self._timetables[place]
+            self._unanswered.forget(*place)
         new = [one for place, one in wanted.items() if place not in self._timetables]
         for one in new:
             self._schedule(one, (asked or {}).get((one.connection, one.key)), new=len(new))
@@ -234,9 +239,12 @@ class Poller:
             except HeadgateError as error:
                 self._metrics.observe_poll(time.perf_counter() - started, succeeded=False)
                 await self._remember(timetable, learned, None, error=str(error))
+                if (connection, key) in self._timetables:  # else nobody would ask again, and it would stand for ever
+                    self._unanswered.failed(connection, key, str(error))
                 self._log.warning("poll not answered", connection=connection, repository=key, reason=str(error))
                 return f"{key} could not be asked: {error}"
             self._metrics.observe_poll(time.perf_counter() - started, succeeded=True)
+            self._unanswered.forget(connection, key)
             moved = await self._admit_unless_told(timetable, learned, answer, delivery_id)
             await self._remember(timetable, learned, answer)
         return f"asked {key}: {moved} refs moved" if moved else f"asked {key}: nothing moved"
