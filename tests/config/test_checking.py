@@ -36,6 +36,7 @@ def block(**properties) -> dict:
 
 TEXT = {"type": "string"}
 DURATION = {"type": "string", "format": "duration"}
+LONG = "^" + "(a|b)" * 20
 
 
 # --- what fits: conversions and texts as written ------------------------------------------------------------------
@@ -126,6 +127,18 @@ def test_nothing_is_not_taken_as_a_text():
         ("{a: [x, x]}", block(a={"uniqueItems": True}), "1:5: a: `x` stands here twice"),
         ("{a: xyz}", block(a={"pattern": "^a"}), "1:5: a: `xyz` does not match the pattern `^a`"),
         ("{a: xyz}", block(a={"pattern": "^a", "x-headgate-expected": "an a"}), "1:5: a: expected an a, found `xyz`"),
+        ("{a: xyz}", block(a={"pattern": LONG, "description": "An a. More.", "examples": ["aaa"]}), "1:5: a: `xyz` is not of the form that is wanted (An a, such as aaa)"),
+        ("{a: xyz}", block(a={"pattern": LONG, "description": "An a."}), "1:5: a: `xyz` is not of the form that is wanted (An a)"),
+        ("{a: xyz}", block(a={"pattern": LONG}), f"1:5: a: `xyz` does not match the pattern `{LONG}`"),
+        ("{a: new}", block(a={"enum": ["old", "odd"], "x-headgate-later": ["new"]}), "1:5: a: `new` is not supported by this version of Headgate (write `old` or `odd`)"),
+        ("{a: nev}", block(a={"enum": ["old", "odd"], "x-headgate-later": ["new"]}), "1:5: a: expected one of `old`, `odd`, found `nev`"),
+        ("{a: '80'}", block(a={"type": "integer"}), "1:5: a: expected a whole number, found the text `80` (write it without quotes)"),
+        ("{a: '1.5'}", block(a={"type": "integer"}), "1:5: a: expected a whole number, found `1.5`"),
+        ("{a: '1.5'}", block(a={"type": "number"}), "1:5: a: expected a number, found the text `1.5` (write it without quotes)"),
+        ("{a: 'true'}", block(a={"type": "boolean"}), "1:5: a: expected true or false, found the text `true` (write it without quotes)"),
+        ("{a: 'x: y'}", block(a={"type": "array"}), '1:5: a: expected a list, found `x: y` (write ["x: y"])'),
+        ("{a: ''}", block(a={"type": "array", "description": "Some."}), "1:5: a: expected a list, found an empty text (Some)"),
+        ("{a: }", block(a={**block(b={}), "required": ["b"]}), "1:5: a: expected a mapping, found nothing (it needs `b`)"),
         ("{x y: 1}", {"propertyNames": {"pattern": "^a"}}, "1:2: x y: `x y` does not match the pattern `^a`"),
         ("{a: 5}", block(a=DURATION), "1:5: a: expected a duration such as 30s, 5m, 2h or 1d, found `5` (did you mean `5s`?)"),
         ("{a: 5 m}", block(a=DURATION), "1:5: a: expected a duration such as 30s, 5m, 2h or 1d, found `5 m`"),

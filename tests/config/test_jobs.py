@@ -20,6 +20,7 @@ from headgate.api import (
     Step,
     TriggerKind,
 )
+from headgate.config.jobs import load_jobs
 from headgate.config.reserved import OURS
 
 FULL = """
@@ -172,8 +173,20 @@ def test_only_yaml_files_that_are_not_hidden_are_read(folder):
 
 
 def test_a_path_that_is_not_there_is_a_problem(folder):
-    (problem,) = folder.jobs(config="jobs: [none.d]").problems
-    assert "there is no such file or folder" in str(problem)
+    (problem,) = folder.jobs(config="data: x\njobs: [config.yaml, none.d]\n").problems[:1]
+    at = f"{folder.path}/config.yaml:2:21: jobs[1]"
+    assert str(problem) == f"{at}: there is no such file or folder: {folder.path}/none.d"
+
+
+def test_a_path_that_the_configuration_does_not_name_is_told_as_it_is(folder, kinds):
+    settings = folder.settings("")
+    for path in (*settings.jobs, folder.path / "other.d"):
+        (problem,) = load_jobs([path], kinds, settings).problems
+        assert str(problem) == f"{path}: there is no such file or folder"
+    named = folder.settings("jobs: [none.d]")
+    folder.write("config.yaml", "jobs: [")
+    (problem,) = load_jobs(named.jobs, kinds, named).problems
+    assert str(problem) == f"{folder.path}/none.d: there is no such file or folder"
 
 
 def with_run(text: str) -> str:
@@ -231,7 +244,19 @@ def with_job(text: str) -> str:
         (with_job("parameters: {A: {type: password, default: x}}"), "6:47: jobs.web.parameters.A.default: a password has no default: it would stand in the file for all to read"),
         ("templates: {}\n" + MINIMAL, "1:1: templates: `templates` is not supported by this version of Headgate (remove it)"),
         ("job: {}", "1:1: job: unknown key `job` (did you mean `jobs`?)"),
-        ("", " expected a mapping, found nothing (Jobs: which change of which repository is built how)"),
+        ("", " expected a mapping, found nothing (it needs `jobs`)"),
+        (with_run("steps: make test"), "5:18: jobs.web.run.steps: expected a list, found `make test` (write [{run: make test}])"),
+        (with_run("steps: [make test]"), "5:19: jobs.web.run.steps[0]: expected a mapping, found `make test` (write {run: make test})"),
+        (with_run("steps: {run: make}"), "5:18: jobs.web.run.steps: expected a list, found a mapping (start each of its items with `- `)"),
+        (MINIMAL.replace("{steps: [{run: make}]}", "make test"), "5:10: jobs.web.run: expected a mapping, found `make test` (write {steps: [{run: make test}]})"),
+        (with_job("triggers: push"), "6:15: jobs.web.triggers: expected a mapping, found `push` (write {push: {}})"),
+        (with_job("triggers: [push, pol]"), "6:15: jobs.web.triggers: expected a mapping, found a list (write {push: {}, poll: {…}})"),
+        (with_job("triggers: [push: {branches: [a]}]"), "6:15: jobs.web.triggers: expected a mapping, found a list (write {push: {…}})"),
+        (with_job("triggers: {poll: }"), "6:22: jobs.web.triggers.poll: expected a mapping, found nothing (it needs `every` or `cron`)"),
+        (with_job("triggers: {poll: 5m}"), "6:22: jobs.web.triggers.poll: expected a mapping, found `5m` (it needs `every` or `cron`)"),
+        (with_job("notify: status"), "6:13: jobs.web.notify: expected a list, found `status` (write [{status: {}}])"),
+        (with_job("notify: [chat]"), "6:14: jobs.web.notify[0]: expected a mapping, found `chat` (write {chat: {…}})"),
+        (with_job("queue: {priority: '7'}"), "6:23: jobs.web.queue.priority: expected a whole number, found the text `7` (write it without quotes)"),
     ],
 )  # fmt: skip
 def test_problems_are_placed_and_worded(said, text, expected):

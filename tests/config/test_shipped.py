@@ -15,6 +15,7 @@ from headgate.cli.check import check
 from headgate.cli.commands import run
 from headgate.config.host import load_settings
 from headgate.config.jobs import load_jobs
+from headgate.config.kinds import incapable
 from headgate.plugins import load_plugins
 
 ROOT = Path(__file__).parents[2]
@@ -106,6 +107,54 @@ def test_check_takes_job_files_folders_and_configurations(capsys, tmp_path):
     assert told["problems"][0]["path"] == "jobs.a.source.connection"
     assert check([], Path("none.yaml")) == 2
     assert check([tmp_path / "nowhere"], tmp_path / "other.conf") == 2
+
+
+def test_a_job_file_whose_jobs_are_still_to_come_is_no_configuration(capsys, tmp_path, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    for name in ("new.yaml", "config.yaml", "other.conf"):
+        (tmp_path / name).write_text("jobs:\n")
+    (tmp_path / "main.conf").write_text("")
+    assert check([Path("new.yaml")], Path("main.conf")) == 2
+    assert "new.yaml:1:6: jobs: expected a mapping, found nothing" in capsys.readouterr().out
+    assert check([Path("config.yaml")], Path("main.conf")) == 2
+    assert "config.yaml:1:6: jobs: expected a list, found nothing" in capsys.readouterr().out
+
+
+SHOWN = """
+jobs:
+  web:
+    source: {connection: x, repository: r}
+    run: {steps: [{run: y}]}
+"""
+
+
+@pytest.mark.parametrize(
+    ("line", "expected"),
+    [
+        ("conditions: [{time_window: {from: 8:00}}]", "6:39: jobs.web.conditions[0].time_window.from: expected a time of day with two digits each, such as 08:00, found `8:00`"),
+        ("conditions: [{time_window: {days: mon-fry}}]", "6:39: jobs.web.conditions[0].time_window.days: expected days such as mon-fri or sat,sun (of mon, tue, wed, thu, fri, sat, sun), found `mon-fry`"),
+        ("notify: [{webhook: {secret: secret://env/x, url: http://example.com}}]", "6:54: jobs.web.notify[0].webhook.url: expected https, or `plain_http: true` beside it, as anybody on the way can read the news, found `http://example.com`"),
+        ("notify: [{webhook: {secret: secret://env/x, url: ftp://example.com}}]", "6:54: jobs.web.notify[0].webhook.url: expected a URL such as https://chat.example.com/hook, without user or fragment, found `ftp://example.com`"),
+        ("notify: [{webhook: {secret: secret://env/x, url: https://example.com, on: [fixed]}}]", "6:80: jobs.web.notify[0].webhook.on[0]: `fixed` is not supported by this version of Headgate (write `queued` or `running` or `finished` or `succeeded` or `failed` or `errored` or `timed_out` or `cancelled` or `superseded` or `lost`)"),
+        ("triggers: {change_request: {forks: approved}}", "6:40: jobs.web.triggers.change_request.forks: expected one of `ignore`, `build`, found `approved`"),
+        ("triggers: {change_request: {forks: approve}}", "6:40: jobs.web.triggers.change_request.forks: `approve` is not supported by this version of Headgate (write `ignore` or `build`)"),
+        ("triggers: {poll: }", "6:22: jobs.web.triggers.poll: expected a mapping, found nothing (it needs `every` or `cron`)"),
+    ],
+)  # fmt: skip
+def test_rules_we_ship_are_told_in_words_and_not_in_patterns(installed, tmp_path, line, expected):
+    (tmp_path / "config.yaml").write_text(
+        "connections: {x: {provider: git, base_url: https://git.example.org}}\ncredential_stores: {env: {}}\n"
+    )
+    (tmp_path / "job.yaml").write_text(f"{SHOWN}    {line}\n")
+    loaded = load_jobs([tmp_path / "job.yaml"], installed, load_settings(tmp_path / "config.yaml", installed))
+    assert [str(problem) for problem in loaded.problems] == [f"{tmp_path}/job.yaml:{expected}"]
+
+
+def test_a_state_beside_the_commit_is_refused_where_nobody_can_show_it(installed):
+    def can(provider):
+        return incapable(installed, provider, installed.notifiers["commit_status"].needs) is None
+
+    assert [can(provider) for provider in ("git", "fossil", "github", "gerrit")] == [False, False, True, True]
 
 
 def test_the_schema_command_prints_json(capsys):

@@ -81,7 +81,7 @@ def check(paths: Sequence[Path], config: Path, *, as_json: bool = False) -> int:
 
 
 def _is_config(path: Path) -> bool:
-    """A file with other keys than `jobs`, or with a list of paths under it, is a configuration."""
+    """A file with other keys than `jobs` alone, or with a list of paths under it, is a configuration."""
     from headgate.api import ConfigError
     from headgate.config.files import read_text
     from headgate.config.yaml import read_yaml
@@ -92,7 +92,7 @@ def _is_config(path: Path) -> bool:
         value = read_yaml(read_text(path), file=str(path)).value
     except ConfigError:
         return path.name.startswith("config")
-    if not isinstance(value, dict):
+    if not isinstance(value, dict) or value == {"jobs": None}:
         return path.name.startswith("config")
     jobs = value.get("jobs")
     return isinstance(jobs, list) or (jobs is None and bool(value))

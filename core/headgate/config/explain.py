@@ -12,17 +12,15 @@ from dataclasses import dataclass
 from typing import Any, TypeAlias
 
 from headgate.api import BASE_URL_PATTERN, Problem
+from headgate.config.examples import as_meant, needs
 from headgate.config.formats import Formats, shown
 from headgate.config.kinds import SINGULAR, KnownKinds, missing
 from headgate.config.nearest import listed, nearest, suggestion
-from headgate.config.nodes import elsewhere, word_for_type
+from headgate.config.nodes import KINDS, elsewhere, word_for_type
 from headgate.config.yaml import Document, KeyPath, key_path
 
 Error: TypeAlias = Any
 """A `jsonschema.exceptions.ValidationError`, whose own types say that any attribute may be unset."""
-
-KINDS = "x-headgate-kinds"
-"""Annotates an object or an enum whose names are kinds: the group they are of."""
 
 _PATTERNS: Mapping[str, str] = {
     BASE_URL_PATTERN: "https://host or https://host/path (http:// on this machine only), without user, query or fragment"
@@ -32,8 +30,11 @@ _PATTERNS: Mapping[str, str] = {
 EXPECTED = "x-headgate-expected"
 """Annotates a pattern: what it asks for, in words."""
 
+_LONGEST_PATTERN = 40
+"""Characters of a pattern that people are shown; of a longer one its description says more."""
+
 LATER = "x-headgate-later"
-"""Annotates an object: keys that are known and not yet supported."""
+"""Annotates an object or an enum: keys or words that are known and not yet supported."""
 
 _TYPE_WORDS: Mapping[str, str] = {
     "object": "a mapping",
@@ -179,11 +180,11 @@ class Explaining:
         if error.validator == "type":
             return _type_problem(argument, value, node)
         if error.validator in {"enum", "const"}:
-            return _expected_values(value, _values(error))
+            return _later_word(value, node) or _expected_values(value, _values(error))
         if error.validator == "pattern":
             if expected := node.get(EXPECTED) or _PATTERNS.get(argument):
                 return f"expected {expected}, found {found(value)}", None
-            return f"{found(value)} does not match the pattern `{argument}`", _first_sentence(node.get("description"))
+            return _pattern_problem(argument, value, node)
         say = _BOUNDS.get(str(error.validator))
         hint = _first_sentence(node.get("description"))
         if say is not None:
@@ -251,7 +252,10 @@ def unknown_keys(error: Error) -> list[str]:
 
 
 def _without_echoes(errors: Sequence[Error]) -> list[Error]:
-    """Drop what only repeats another error: a missing key that was misspelt, the pattern of a text whose format is wrong."""
+    """Drop what only repeats another error: a missing key that was misspelt, the pattern of a text whose format is wrong.
+
+    So do the branches of a value whose type is wrong already.
+    """
     meant = {
         (*error.absolute_path, nearest(key, error.schema.get("properties", {})))
         for error in errors
@@ -259,10 +263,13 @@ def _without_echoes(errors: Sequence[Error]) -> list[Error]:
         for key in unknown_keys(error)
     }
     formats = {tuple(error.absolute_path) for error in errors if error.validator == "format"}
+    types = {tuple(error.absolute_path) for error in errors if error.validator == "type"}
     kept = []
     for error in errors:
         path = tuple(error.absolute_path)
         if error.validator == "pattern" and path in formats:
+            continue
+        if error.validator in {"oneOf", "anyOf"} and path in types:
             continue
         wanted = _missing(error) if error.validator == "required" else _wanted_by_branches(error)
         if any((*path, name) in meant for name in wanted):
@@ -339,14 +346,44 @@ def _expected_values(value: Any, values: Sequence[Any]) -> tuple[str, str | None
     return f"expected {expected}, found {found(value)}", f"did you mean `{near}`?" if near else None
 
 
+def _pattern_problem(pattern: str, value: Any, node: Mapping[str, Any]) -> tuple[str, str | None]:
+    about = _first_sentence(node.get("description"))
+    if about is None or len(pattern) <= _LONGEST_PATTERN:
+        return f"{found(value)} does not match the pattern `{pattern}`", about
+    example = next((one for one in node.get("examples", ()) if isinstance(one, str)), None)
+    return f"{found(value)} is not of the form that is wanted", about + (f", such as {example}" if example else "")
+
+
+def _later_word(value: Any, node: Mapping[str, Any]) -> tuple[str, str] | None:
+    if value not in node.get(LATER, ()):
+        return None
+    known = " or ".join(_said(one) for one in node.get("enum", ()))
+    return f"{found(value)} is not supported by this version of Headgate", f"write {known}"
+
+
 def _type_problem(types: Any, value: Any, node: Mapping[str, Any]) -> tuple[str, str | None]:
-    message = f"expected {_type_words(types)}, found {found(value)}"
     words = {types} if isinstance(types, str) else set(types)
-    if value is None and "object" in words and not node.get("required"):
+    if isinstance(value, str) and any(_IN_QUOTES[word].fullmatch(value) for word in words & _IN_QUOTES.keys()):
+        return f"expected {_type_words(types)}, found the text {found(value)}", "write it without quotes"
+    message = f"expected {_type_words(types)}, found {found(value)}"
+    is_block, is_list = "object" in words, "array" in words
+    if value is not None and (is_block or is_list) and (example := as_meant(value, node)):
+        return message, f"write {example}"
+    if is_list and isinstance(value, dict) and as_meant("x", node):
+        return message, "start each of its items with `- `"
+    if is_block and not isinstance(value, list) and (needed := needs(node)):
+        return message, f"it needs {needed}"
+    if is_block and value is None:
         return message, "write `{}` for a block without options"
-    if "array" in words and isinstance(value, (str, int)):
-        return message, f"write [{value}]"
     return message, _first_sentence(node.get("description"))
+
+
+_IN_QUOTES: Mapping[str, re.Pattern[str]] = {
+    "integer": re.compile(r"-?[0-9]{1,20}"),
+    "number": re.compile(r"-?[0-9]{1,20}(\.[0-9]{1,20})?"),
+    "boolean": re.compile("true|false"),
+}
+"""Texts that would be of the type, were they not in quotes."""
 
 
 def _type_words(types: Any) -> str:

@@ -47,6 +47,7 @@ SERVER: Schema = {
         "public_url": {
             "type": "string",
             "pattern": "^https?://[^\\s?#]+$",
+            EXPECTED: "a URL such as https://ci.example.com, without query or fragment",
             "description": "What links in statuses and notifications start with (`https://ci.example.com`). Without it: `http://host:port`.",
         },
         "max_body": {

@@ -53,6 +53,7 @@ def load_jobs(paths: Sequence[Path], kinds: KnownKinds, settings: Settings) -> L
     A job with a problem is not among the jobs, and hides no other. Jobs and problems are in the order of the files.
     """
     files, problems = yaml_files(paths)
+    problems = [_where_it_is_named(problem, settings) for problem in problems]
     reader = _Reader(kinds, settings)
     jobs: list[Job] = []
     for file in files:
@@ -60,6 +61,19 @@ def load_jobs(paths: Sequence[Path], kinds: KnownKinds, settings: Settings) -> L
         problems += sorted(read.problems, key=lambda problem: (problem.line, problem.column))
         jobs += read.jobs
     return LoadedJobs(jobs=tuple(jobs), problems=tuple(problems), files=tuple(files))
+
+
+def _where_it_is_named(problem: Problem, settings: Settings) -> Problem:
+    """A path that is not there, at its place in the configuration when that names it."""
+    named = [str(path) for path in settings.jobs]
+    if problem.file not in named:
+        return problem
+    try:
+        document = read_yaml(read_text(settings.file), file=str(settings.file))
+    except ConfigError:  # it was changed since
+        return problem
+    at: KeyPath = ("jobs", named.index(problem.file))
+    return document.problem(at, f"{problem.message}: {problem.file}") if at in document.places else problem
 
 
 class _Reader:

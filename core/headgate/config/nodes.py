@@ -8,6 +8,9 @@ from typing import Any, TypeAlias
 
 Node: TypeAlias = "Mapping[str, Any] | bool"
 
+KINDS = "x-headgate-kinds"
+"""Annotates an object or an enum whose names are kinds: the group they are of."""
+
 TYPES: Mapping[str, Callable[[Any], bool]] = {
     "object": lambda value: isinstance(value, dict),
     "array": lambda value: isinstance(value, list),

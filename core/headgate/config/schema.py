@@ -5,11 +5,11 @@ from __future__ import annotations
 from collections.abc import Iterator, Mapping
 from typing import Any
 
-from headgate.config.explain import KINDS
 from headgate.config.formats import PATTERNS
 from headgate.config.host_schema import WEBHOOKS, host_file_schema
 from headgate.config.job_schema import Schema, file_schema, job_schema
 from headgate.config.kinds import Group, KnownKinds, names
+from headgate.config.nodes import KINDS
 
 
 def job_file_schema(kinds: KnownKinds) -> Schema:

@@ -17,7 +17,11 @@ from headgate import api
 RULE = "conditions.time_window"
 DAYS = ("mon", "tue", "wed", "thu", "fri", "sat", "sun")
 
-_CLOCK = {"type": "string", "pattern": r"^(?:([01][0-9]|2[0-3]):[0-5][0-9]|24:00)$"}
+_CLOCK = {
+    "type": "string",
+    "pattern": r"^(?:([01][0-9]|2[0-3]):[0-5][0-9]|24:00)$",
+    "x-headgate-expected": "a time of day with two digits each, such as 08:00",
+}
 _DAY = "(?:" + "|".join(DAYS) + ")"
 
 SCHEMA = {
@@ -30,6 +34,7 @@ SCHEMA = {
         "days": {
             "type": "string",
             "pattern": f"^{_DAY}(-{_DAY})?(,{_DAY}(-{_DAY})?)*$",
+            "x-headgate-expected": f"days such as mon-fri or sat,sun (of {', '.join(DAYS)})",
             "description": "Days on which it opens; all when absent.",
             "examples": ["mon-fri", "sat,sun"],
         },

@@ -27,7 +27,8 @@ SCHEMA = {
         },
         "drafts": {"type": "boolean", "default": False, "description": "Whether drafts build, too."},
         "forks": {
-            "enum": ["build", "ignore", "approve"],
+            "enum": ["ignore", "build"],
+            "x-headgate-later": ["approve"],
             "default": "ignore",
             "description": "What to do with requests from forks, whose code strangers wrote. "
             "`build` runs it like your own; `approve` is not offered yet.",

@@ -33,6 +33,7 @@ SCHEMA: api.Schema = {
         "url": {
             "type": "string",
             "pattern": r"^https?://[^/?#@\s]+([/?][^#\s]*)?$",
+            "x-headgate-expected": "a URL such as https://chat.example.com/hook, without user or fragment",
             "maxLength": 2000,
             "description": "Where to post: https without a user in it; http only to this machine or with `plain_http`.",
         },
@@ -44,7 +45,7 @@ SCHEMA: api.Schema = {
             "type": "array",
             "minItems": 1,
             "uniqueItems": True,
-            "items": {"enum": ["queued", "running", "finished", *_OUTCOMES]},
+            "items": {"enum": ["queued", "running", "finished", *_OUTCOMES], "x-headgate-later": ["fixed"]},
             "default": ["finished"],
             "description": "Which news: a phase or the outcome of a finished build. `fixed` is not offered yet.",
         },
@@ -55,7 +56,14 @@ SCHEMA: api.Schema = {
         },
     },
     "if": {"not": {"properties": {"plain_http": {"const": True}}, "required": ["plain_http"]}},
-    "then": {"properties": {"url": {"pattern": rf"^(https://|{_LOOPBACK})"}}},
+    "then": {
+        "properties": {
+            "url": {
+                "pattern": rf"^((?!http://)|{_LOOPBACK})",
+                "x-headgate-expected": "https, or `plain_http: true` beside it, as anybody on the way can read the news",
+            }
+        }
+    },
 }
 
 SETTINGS: api.Schema = {
