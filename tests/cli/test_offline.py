@@ -79,6 +79,15 @@ def test_parse_says_why_something_is_ignored_or_unreadable_and_reads_the_rest(he
     assert "star" in json.loads(ignored.stdout)["ignored"]
 
 
+def test_parse_says_that_it_was_not_told_which_event_it_is(headgate):
+    """A server may refuse what can be guessed here."""
+    guessed = headgate("parse", "-P", "github", "-", stdin=PING)
+    assert (guessed.returncode, json.loads(guessed.stdout)["events"][0]["type"]) == (0, "ping")
+    assert "no header x-github-event was given" in guessed.stderr
+    told = headgate("parse", "-P", "github", "-H", "X-GitHub-Event: ping", "-", stdin=PING)
+    assert (told.stdout, told.stderr) == (guessed.stdout, "")
+
+
 def test_parse_of_an_unknown_provider_names_those_there_are(headgate):
     done = headgate("parse", "-P", "githb", "-")
     assert done.returncode == 2

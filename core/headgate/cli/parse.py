@@ -14,7 +14,7 @@ import typer
 from headgate.cli.endings import Ending, ExitCode
 from headgate.cli.installed import installed_plugins
 from headgate.cli.invocation import Invocation
-from headgate.cli.output import paint, plain, say
+from headgate.cli.output import note, paint, plain, say
 
 if TYPE_CHECKING:
     from headgate.api import ProviderKind, Reading
@@ -47,6 +47,8 @@ def parse(
     call = Invocation.of(context)
     kind = _kind(call, provider)
     pairs = tuple(_headers(headers, header or ()))
+    if kind.event_header is not None and kind.event_header not in dict(pairs):
+        note(f"no header {kind.event_header} was given: which event it is can only be told from the body")
     as_lines = call.json or not sys.stdout.isatty()
     all_read = True
     for name in bodies:
