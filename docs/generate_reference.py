@@ -9,8 +9,8 @@ from pathlib import Path
 from typing import Any
 
 from headgate.builds import environment
-from headgate.config.explain import KINDS
 from headgate.config.kinds import KnownKinds
+from headgate.config.nodes import KINDS
 from headgate.config.schema import host_schema, job_file_schema
 from headgate.plugins import load_plugins
 

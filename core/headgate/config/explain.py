@@ -7,44 +7,32 @@ branches of `oneOf` and `anyOf` it explains the one that the admin seems to have
 from __future__ import annotations
 
 import re
-from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any, TypeAlias
 
-from headgate.api import BASE_URL_PATTERN, Problem
-from headgate.config.examples import as_meant, needs
-from headgate.config.formats import Formats, shown
+from headgate.api import Problem
+from headgate.config.formats import Formats
 from headgate.config.kinds import SINGULAR, KnownKinds, missing
-from headgate.config.nearest import listed, nearest, suggestion
+from headgate.config.nearest import nearest, suggestion
 from headgate.config.nodes import KINDS, elsewhere, word_for_type
+from headgate.config.wording import (
+    BOUNDS,
+    LATER,
+    exclusion,
+    expected_values,
+    first_sentence,
+    found,
+    later_word,
+    pattern_problem,
+    said,
+    type_problem,
+    type_words,
+)
 from headgate.config.yaml import Document, KeyPath, key_path
 
 Error: TypeAlias = Any
 """A `jsonschema.exceptions.ValidationError`, whose own types say that any attribute may be unset."""
-
-_PATTERNS: Mapping[str, str] = {
-    BASE_URL_PATTERN: "https://host or https://host/path (http:// on this machine only), without user, query or fragment"
-}
-"""What the patterns that plugins share ask for, in words."""
-
-EXPECTED = "x-headgate-expected"
-"""Annotates a pattern: what it asks for, in words."""
-
-_LONGEST_PATTERN = 40
-"""Characters of a pattern that people are shown; of a longer one its description says more."""
-
-LATER = "x-headgate-later"
-"""Annotates an object or an enum: keys or words that are known and not yet supported."""
-
-_TYPE_WORDS: Mapping[str, str] = {
-    "object": "a mapping",
-    "array": "a list",
-    "string": "a text",
-    "integer": "a whole number",
-    "number": "a number",
-    "boolean": "true or false",
-    "null": "nothing",
-}
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -118,7 +106,7 @@ class Explaining:
         for name in _missing(error):
             about = properties.get(name)
             hint = about.get("description") if isinstance(about, dict) else None
-            yield self.document.problem(self._path(error), f"`{name}` is missing", _first_sentence(hint), at_key=True)
+            yield self.document.problem(self._path(error), f"`{name}` is missing", first_sentence(hint), at_key=True)
 
     # --- branches -------------------------------------------------------------------------------------------------
 
@@ -143,7 +131,7 @@ class Explaining:
             return
         if together := _discriminator(meant, at_top):
             values = [value for branch in together for value in _values(branch)]
-            message, hint = _expected_values(together[0].instance, values)
+            message, hint = expected_values(together[0].instance, values)
             yield self.document.problem(self._path(together[0]), message, hint)
             return
         best = min(meant, key=lambda branch: (sum(e.validator in {"const", "enum"} for e in branch), len(branch)))
@@ -160,9 +148,9 @@ class Explaining:
             for inner in tops[:1]:
                 if inner.validator in {"const", "enum"}:
                     values += _values(inner)
-                    wanted += [_said(value) for value in _values(inner)]
+                    wanted += [said(value) for value in _values(inner)]
                 elif inner.validator == "type":
-                    wanted.append(_type_words(inner.validator_value))
+                    wanted.append(type_words(inner.validator_value))
         near = nearest(str(error.instance), map(str, values)) if isinstance(error.instance, str) else None
         message = f"expected {' or '.join(dict.fromkeys(wanted))}, found {found(error.instance)}"
         return self.document.problem(self._path(error), message, f"did you mean `{near}`?" if near else None)
@@ -178,64 +166,21 @@ class Explaining:
         if error.validator == "enum" and node.get(KINDS) and isinstance(value, str):
             return self._no_kind(node[KINDS], value, [str(name) for name in argument])
         if error.validator == "type":
-            return _type_problem(argument, value, node)
+            return type_problem(argument, value, node)
         if error.validator in {"enum", "const"}:
-            return _later_word(value, node) or _expected_values(value, _values(error))
+            return later_word(value, node) or expected_values(value, _values(error))
         if error.validator == "pattern":
-            if expected := node.get(EXPECTED) or _PATTERNS.get(argument):
-                return f"expected {expected}, found {found(value)}", None
-            return _pattern_problem(argument, value, node)
-        say = _BOUNDS.get(str(error.validator))
-        hint = _first_sentence(node.get("description"))
+            return pattern_problem(argument, value, node)
+        say = BOUNDS.get(str(error.validator))
+        hint = first_sentence(node.get("description"))
         if say is not None:
             return say(argument, value), hint
         if error.validator is None:
             return f"{found(value)} must not stand here", None
         if error.validator == "not":
             names = argument.get("required", []) if isinstance(argument, dict) else []
-            return (_exclusion(names) if len(names) > 1 else "this is not allowed"), hint
+            return (exclusion(names) if len(names) > 1 else "this is not allowed"), hint
         return f"does not fit: {error.message}", hint
-
-
-_BOUNDS: Mapping[str, Callable[[Any, Any], str]] = {
-    "minimum": lambda bound, value: f"expected at least {bound}, found {value}",
-    "maximum": lambda bound, value: f"expected at most {bound}, found {value}",
-    "exclusiveMinimum": lambda bound, value: f"expected more than {bound}, found {value}",
-    "exclusiveMaximum": lambda bound, value: f"expected less than {bound}, found {value}",
-    "multipleOf": lambda step, value: f"expected a multiple of {step}, found {value}",
-    "minLength": lambda least, value: (
-        "must not be empty" if least == 1 else f"expected at least {least} characters, found {len(value)}"
-    ),
-    "maxLength": lambda most, value: f"expected at most {most} characters, found {len(value)}",
-    "minItems": lambda least, _: "must not be empty" if least == 1 else f"expected at least {least} items",
-    "maxItems": lambda most, value: f"expected at most {most} items, found {len(value)}",
-    "uniqueItems": lambda _, value: f"{_said(_repeated(value))} stands here twice",
-    "minProperties": lambda least, _: "must not be empty" if least == 1 else f"expected at least {least} keys",
-    "maxProperties": lambda most, value: (
-        f"expected one key, found {', '.join(f'`{key}`' for key in value)}; start each with a `- ` of its own"
-        if most == 1
-        else f"expected at most {most} keys, found {len(value)}"
-    ),
-    "dependentRequired": lambda needs, value: "; ".join(
-        f"`{name}` needs {' and '.join(f'`{other}`' for other in others if other not in value)} beside it"
-        for name, others in needs.items()
-        if name in value and not set(others) <= set(value)
-    ),
-}
-
-
-def found(value: Any) -> str:
-    """A value in a message."""
-    match value:
-        case None:
-            return "nothing"
-        case dict():
-            return "a mapping"
-        case list():
-            return "a list"
-        case str():
-            return shown(value)
-    return _said(value)
 
 
 def unknown_keys(error: Error) -> list[str]:
@@ -308,12 +253,8 @@ def _several_forms(error: Error) -> str:
         name for required in sets for name in required if isinstance(error.instance, dict) and name in error.instance
     ]
     if len(names) > 1:
-        return _exclusion(names)
+        return exclusion(names)
     return "this can be read in several ways; make it one of them"
-
-
-def _exclusion(names: Sequence[str]) -> str:
-    return f"{' and '.join(f'`{name}`' for name in dict.fromkeys(names))} exclude each other"
 
 
 def _other_type(error: Error, at_top: int) -> bool:
@@ -337,71 +278,3 @@ def _discriminator(branches: Sequence[Sequence[Error]], at_top: int) -> list[Err
 
 def _values(error: Error) -> list[Any]:
     return [error.validator_value] if error.validator == "const" else list(error.validator_value)
-
-
-def _expected_values(value: Any, values: Sequence[Any]) -> tuple[str, str | None]:
-    said = [_said(one) for one in values]
-    expected = said[0] if len(said) == 1 else f"one of {listed(said)}"
-    near = nearest(str(value), map(str, values)) if isinstance(value, (str, bool, int)) else None
-    return f"expected {expected}, found {found(value)}", f"did you mean `{near}`?" if near else None
-
-
-def _pattern_problem(pattern: str, value: Any, node: Mapping[str, Any]) -> tuple[str, str | None]:
-    about = _first_sentence(node.get("description"))
-    if about is None or len(pattern) <= _LONGEST_PATTERN:
-        return f"{found(value)} does not match the pattern `{pattern}`", about
-    example = next((one for one in node.get("examples", ()) if isinstance(one, str)), None)
-    return f"{found(value)} is not of the form that is wanted", about + (f", such as {example}" if example else "")
-
-
-def _later_word(value: Any, node: Mapping[str, Any]) -> tuple[str, str] | None:
-    if value not in node.get(LATER, ()):
-        return None
-    known = " or ".join(_said(one) for one in node.get("enum", ()))
-    return f"{found(value)} is not supported by this version of Headgate", f"write {known}"
-
-
-def _type_problem(types: Any, value: Any, node: Mapping[str, Any]) -> tuple[str, str | None]:
-    words = {types} if isinstance(types, str) else set(types)
-    if isinstance(value, str) and any(_IN_QUOTES[word].fullmatch(value) for word in words & _IN_QUOTES.keys()):
-        return f"expected {_type_words(types)}, found the text {found(value)}", "write it without quotes"
-    message = f"expected {_type_words(types)}, found {found(value)}"
-    is_block, is_list = "object" in words, "array" in words
-    if value is not None and (is_block or is_list) and (example := as_meant(value, node)):
-        return message, f"write {example}"
-    if is_list and isinstance(value, dict) and as_meant("x", node):
-        return message, "start each of its items with `- `"
-    if is_block and not isinstance(value, list) and (needed := needs(node)):
-        return message, f"it needs {needed}"
-    if is_block and value is None:
-        return message, "write `{}` for a block without options"
-    return message, _first_sentence(node.get("description"))
-
-
-_IN_QUOTES: Mapping[str, re.Pattern[str]] = {
-    "integer": re.compile(r"-?[0-9]{1,20}"),
-    "number": re.compile(r"-?[0-9]{1,20}(\.[0-9]{1,20})?"),
-    "boolean": re.compile("true|false"),
-}
-"""Texts that would be of the type, were they not in quotes."""
-
-
-def _type_words(types: Any) -> str:
-    return " or ".join(_TYPE_WORDS[word] for word in ([types] if isinstance(types, str) else types))
-
-
-def _said(value: Any) -> str:
-    if isinstance(value, bool):
-        return f"`{str(value).lower()}`"
-    return "nothing" if value is None else f"`{value}`"
-
-
-def _repeated(values: Sequence[Any]) -> Any:
-    return next(value for at, value in enumerate(values) if value in values[:at])
-
-
-def _first_sentence(text: Any) -> str | None:
-    """A description, cut to what fits into a hint."""
-    if not isinstance(text, str) or not text:
-        return None
-    return re.split(r"(?<=[.;]) ", text, maxsplit=1)[0].rstrip(".;")

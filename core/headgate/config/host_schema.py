@@ -4,8 +4,8 @@ from __future__ import annotations
 
 from typing import Any
 
-from headgate.config.explain import EXPECTED
 from headgate.config.job_schema import Schema, duration_schema, name_schema
+from headgate.config.wording import EXPECTED
 
 _TEXTS: Schema = {"type": "array", "items": {"type": "string", "minLength": 1}, "uniqueItems": True}
 

@@ -6,7 +6,7 @@ from collections.abc import Mapping
 from typing import Any
 
 from headgate.api import REFERENCE_SCHEMA
-from headgate.config.explain import EXPECTED, LATER
+from headgate.config.wording import EXPECTED, LATER
 
 Schema = dict[str, Any]
 

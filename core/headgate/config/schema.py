@@ -130,7 +130,7 @@ def _connection(kinds: KnownKinds) -> Schema:
         provider |= {"enum": known, KINDS: "providers"}
     branches = [
         {
-            "if": {"properties": {"provider": {"const": name}}, "required": ["provider"]},
+            "if": {"type": "object", "properties": {"provider": {"const": name}}, "required": ["provider"]},
             "then": _with_provider(_embedded("providers", name, kinds.providers[name].schema), name, kinds),
         }
         for name in known

@@ -28,7 +28,11 @@ SCHEMA = {
         },
         "topic_arns": {
             "type": "array",
-            "items": {"type": "string", "pattern": TOPIC_PATTERN},
+            "items": {
+                "type": "string",
+                "pattern": TOPIC_PATTERN,
+                "x-headgate-expected": "a topic's ARN such as arn:aws:sns:eu-central-1:111122223333:pushes",
+            },
             "minItems": 1,
             "maxItems": 16,
             "uniqueItems": True,
