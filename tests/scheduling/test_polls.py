@@ -9,7 +9,7 @@ from datetime import UTC, datetime
 
 import msgspec
 import pytest
-from flow_parts import A, B, C, make_job
+from flow_parts import WEB, A, B, C, fact, make_job
 
 from headgate import api
 from headgate.scheduling import learned
@@ -433,6 +433,22 @@ async def test_an_annotated_tag_is_built_as_the_commit_it_leads_to(poller, world
     async with database.reading() as connection:
         (event,) = [one.event for one in await events.of_delivery(connection, "d-1") if one.event.ref.endswith("/v1")]
     assert (event.after, event.commit) == (C, B)
+
+
+@pytest.mark.parametrize(("peeled", "built"), [(True, [B]), (False, [B, C])])
+async def test_a_tag_whose_webhook_named_its_commit_alone_is_not_built_again_by_a_poll(  # noqa: PLR0917 - fixtures
+    poller, world, remote, database, peeled, built
+):
+    """As Bitbucket Cloud's. Negative control: a poll that knows the tag's own object alone takes it for a move."""
+    world.use(make_job("web", {"poll": {"every": 3600.0, "branches": []}, "tag": {}}))
+    told = api.Tag(repository=WEB, ref="refs/tags/v1", tag="v1", before=None, after=B)
+    await world.flow.admit([fact(told)])
+    remote.heads = {"refs/tags/v1": C}
+    remote.peeled = {"refs/tags/v1": B} if peeled else {}
+    for _ in range(2):
+        await poller.ask("acme", "acme/web", "d-1")
+    assert await shas(database) == built
+    assert await poller.ask("acme", "acme/web", "d-1") == "asked acme/web: nothing moved"
 
 
 @pytest.mark.parametrize(("patience", "answered"), [(0.05, True), (3600, False)])

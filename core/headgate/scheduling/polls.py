@@ -271,8 +271,10 @@ class Poller:
         covered = learned.prefixes if learned else ()
         facts = []
         heads = answer.heads
-        for ref, head in heads.items():
-            state = known.get(ref)
+        for ref, held in heads.items():
+            state, leads_to = known.get(ref), answer.peeled.get(ref)
+            # Webhooks of some hosts name the commit of an annotated tag alone: then that is what it is known by.
+            head = leads_to if leads_to is not None and state is not None and state.head == leads_to else held
             if state is None or state.polled_head != head:
                 first_seen = state is None and not ref.startswith(covered or ("\0",))
                 facts.append(
