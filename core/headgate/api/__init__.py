@@ -159,7 +159,7 @@ from headgate.api.kinds import (
     Schema,
     TriggerKind,
 )
-from headgate.api.naming import full_sha, full_sha_or_none, host_of, path_of, tagged_commit
+from headgate.api.naming import full_sha, full_sha_or_none, host_of, path_of, tag_moved, tagged_commit
 from headgate.api.notifiers import Notification, Notifier, Phase
 from headgate.api.patterns import Globs, compile_regex, glob_to_regex
 from headgate.api.payloads import MAX_DEPTH, MAX_DIGITS, fit, read_json, read_plain_json
@@ -388,6 +388,7 @@ __all__ = [
     "sha_or_none",
     "standard_webhooks_seal",
     "standard_webhooks_signature",
+    "tag_moved",
     "tagged_commit",
     "webhook_secrets",
 ]

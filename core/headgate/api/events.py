@@ -89,6 +89,11 @@ class Tag(msgspec.Struct, frozen=True, kw_only=True, tag="tag"):
     before_known: bool | msgspec.UnsetType = msgspec.UNSET
     commit: str | msgspec.UnsetType = msgspec.UNSET
 
+    @property
+    def sha(self) -> str | None:
+        """The commit as far as it is known: else what the ref holds, `None` when the tag was deleted."""
+        return self.commit or self.after
+
 
 class ChangeSource(msgspec.Struct, frozen=True, kw_only=True):
     """Where a change request comes from. `repository` is `None` when the fork was deleted.

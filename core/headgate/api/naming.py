@@ -29,6 +29,11 @@ def tagged_commit(told: str | None, after: str | None) -> str | UnsetType:
     return UNSET if commit is None or after is None or commit == after else commit
 
 
+def tag_moved(before: str | None, after: str | None) -> bool:
+    """Whether a tag that was there is somewhere else now, which is `forced`: git moves no tag without force."""
+    return before is not None and after is not None
+
+
 def host_of(url: str) -> str:
     """The host and port of a URL in lower case, without a user; `ValueError` when it has none."""
     parts = urlsplit(url)

@@ -291,7 +291,7 @@ def _what(event: Event) -> _What:
     if isinstance(event, Push):
         return _What(ref=event.ref, sha=event.after, before=event.before, change=None)
     if isinstance(event, Tag):
-        return _What(ref=event.ref, sha=event.commit or event.after, before=event.before, change=None)
+        return _What(ref=event.ref, sha=event.sha, before=event.before, change=None)
     if isinstance(event, ChangeRequest):
         return _What(ref=event.head_ref, sha=event.source.sha, before=event.target.sha, change=event.number)
     if isinstance(event, Manual):

@@ -54,7 +54,7 @@ def sha_of(event: Event) -> str | None:
         case Push():
             return event.after
         case Tag():
-            return event.commit or event.after
+            return event.sha
         case ChangeRequest():
             return event.source.sha
         case Comment() | CiStatus() | Manual():

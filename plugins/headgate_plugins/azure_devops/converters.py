@@ -48,7 +48,7 @@ def _move(
         tag = update.name.removeprefix("refs/tags/")
         return api.Tag(
             repository=repository, ref=update.name, tag=tag, before=before, after=after, actor=actor, url=url,
-            forced=before is not None and after is not None,  # git moves no tag without force
+            forced=api.tag_moved(before, after),
             commits=commits,
         )  # fmt: skip
     if not update.name.startswith("refs/heads/"):

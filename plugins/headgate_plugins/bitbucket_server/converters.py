@@ -43,7 +43,7 @@ def _moved(
             after=after,
             actor=actor,
             url=url,
-            forced=before is not None and after is not None,  # git moves no tag without force
+            forced=api.tag_moved(before, after),
             commits=commits,
         )
     if not change.ref.id.startswith("refs/heads/"):

@@ -173,7 +173,7 @@ def _move(
             after=after,
             before_known=UNSET if before_known else False,
             actor=actor,
-            forced=before is not None and after is not None,  # git moves no tag without force
+            forced=api.tag_moved(before, after),
         )
     if not ref.startswith("refs/heads/"):
         return None

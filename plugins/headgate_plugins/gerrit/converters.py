@@ -54,7 +54,7 @@ def _move(update: shapes.RefUpdate, submitter: shapes.Account | None, host: str)
     actor = _name(submitter) or None
     if ref.startswith("refs/tags/"):
         tag = ref.removeprefix("refs/tags/")
-        forced = before is not None and after is not None  # git moves no tag without force
+        forced = api.tag_moved(before, after)
         return api.Tag(repository=repository, ref=ref, tag=tag, before=before, after=after, actor=actor, forced=forced)
     return api.Push(repository=repository, ref=ref, before=before, after=after, actor=actor)
 

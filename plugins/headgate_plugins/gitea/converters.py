@@ -39,7 +39,7 @@ def push(payload: shapes.PushPayload) -> api.Reading:
                 after=after,
                 actor=actor,
                 url=payload.compare_url or None,
-                forced=before is not None and after is not None,  # git moves no tag without force
+                forced=api.tag_moved(before, after),
                 commits=commits,
                 commit=api.tagged_commit(payload.head_commit.id if payload.head_commit else None, after),
             )

@@ -43,7 +43,7 @@ def push(payload: shapes.PushPayload) -> api.Reading:
                 after=after,
                 actor=payload.user_username or None,
                 url=url,
-                forced=before is not None and after is not None,  # git moves no tag without force
+                forced=api.tag_moved(before, after),
                 commits=commits,
                 commit=api.tagged_commit(payload.checkout_sha, after),
             )
