@@ -22,7 +22,7 @@ from headgate.storage import missed as storage
 from headgate.storage.database import Database
 from headgate.storage.errors import StorageError
 from headgate.storage.missed import HookLook, Redelivered
-from headgate.telemetry.health import Health
+from headgate.telemetry.health import Health, summary
 from headgate.telemetry.missed import MissedNumbers
 
 EVERY: Final = 3600.0
@@ -175,7 +175,7 @@ class Recovery:
                 break
             line.done[key] = loop.time() + EVERY - LOOK
         await self._forget()
-        self._tell(name, _summary(line.troubles, stopped), asked=line.asked)
+        self._tell(name, summary(line.troubles, *([stopped] if stopped else [])), asked=line.asked)
         return pause
 
     def _pause(self, error: HeadgateError) -> float:
@@ -219,17 +219,16 @@ class Recovery:
             line.troubles[key] = found.unknown
             self._log.warning("missed deliveries may be unknown", connection=name, repository=key, reason=found.unknown)
         self._numbers.looked(name, "unknown" if found.unknown else "complete")
-        if turn.too_soon:  # the next look must see it, too
-            return len(wanted), True
-        await self._keep(
-            HookLook(
-                connection=name,
-                repository=key,
-                looked_at=began,
-                newest_id=found.newest.id if found.newest else None,
-                newest_at=found.newest.at if found.newest else None,
+        if not turn.too_soon:  # else the next look must see it, too
+            await self._keep(
+                HookLook(
+                    connection=name,
+                    repository=key,
+                    looked_at=began,
+                    newest_id=found.newest.id if found.newest else None,
+                    newest_at=found.newest.at if found.newest else None,
+                )
             )
-        )
         return len(wanted), True
 
     def _cannot(self, name: str, line: _Line, key: str, reason: str) -> None:
@@ -287,16 +286,5 @@ def _path(jobs: tuple[CompiledJob, ...], key: str) -> str:
     return next((compiled.job.source.repository for compiled in jobs if compiled.key), key)
 
 
-def _summary(troubles: Mapping[str, str], stopped: str) -> str:
-    texts = [f"{key}: {text}" for key, text in list(troubles.items())[:_SHOWN]]
-    if len(troubles) > _SHOWN:
-        texts.append(f"{len(troubles) - _SHOWN} more repositories")
-    return "; ".join([*([stopped] if stopped else []), *texts])
-
-
 def _component(name: str) -> str:
     return f"recovery {name}"
-
-
-_SHOWN: Final = 3
-"""Repositories of which a health report tells what is wrong."""

@@ -2,12 +2,7 @@
 
 from __future__ import annotations
 
-from typing import Final
-
-from headgate.telemetry.health import Health
-
-SHOWN: Final = 3
-"""Repositories of which a health report tells why."""
+from headgate.telemetry.health import Health, summary
 
 
 class Unanswered:
@@ -37,10 +32,7 @@ class Unanswered:
             del self._reasons[connection]
             self._health.remove(_component(connection))
             return
-        texts = [f"{repository}: {reason}" for repository, reason in list(reasons.items())[:SHOWN]]
-        if len(reasons) > SHOWN:
-            texts.append(f"{len(reasons) - SHOWN} more repositories")
-        self._health.set(_component(connection), "degraded", "; ".join(texts))
+        self._health.set(_component(connection), "degraded", summary(reasons))
 
 
 def _component(connection: str) -> str:

@@ -2,12 +2,15 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
-from typing import Literal, TypeAlias
+from collections.abc import Iterable, Mapping
+from typing import Final, Literal, TypeAlias
 
 import msgspec
 
 Status: TypeAlias = Literal["ok", "degraded", "down"]
+
+SHOWN: Final = 3
+"""Repositories of which a report tells what is wrong."""
 
 _WORST_FIRST: tuple[Status, ...] = ("down", "degraded", "ok")
 
@@ -56,3 +59,11 @@ class Health:
         found = {component.status for component in components}
         worst: Status = next((status for status in _WORST_FIRST if status in found), "ok")
         return HealthReport(status=worst, components=components)
+
+
+def summary(troubles: Mapping[str, str], *before: str) -> str:
+    """A reason for a component: what is said `before` all, then of the first repositories, and how many more there are."""
+    texts = [*before, *(f"{repository}: {text}" for repository, text in list(troubles.items())[:SHOWN])]
+    if len(troubles) > SHOWN:
+        texts.append(f"{len(troubles) - SHOWN} more repositories")
+    return "; ".join(texts)
