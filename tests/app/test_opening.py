@@ -89,6 +89,19 @@ async def test_a_guarded_store_is_writable_only_if_it_was(host, sealed):
     assert not await store.list()
 
 
+def opener(plugins):
+    """What opens the kinds of `plugins`, beside nothing."""
+    metrics = Metrics()
+    return OpenKinds(
+        plugins,
+        redactor=Redactor(),
+        http=None,
+        now=lambda: datetime.now(UTC),
+        metrics=metrics,
+        guards=Guards(plugins, tells=metrics.plugins, now=lambda: datetime.now(UTC)),
+    )
+
+
 STORES = """
 import contextlib
 import threading
@@ -130,16 +143,9 @@ def headgate_credential_stores():
 async def test_a_store_that_blocks_its_threads_leaves_the_others_theirs(tmp_path, monkeypatch, apart):
     """Negative control: with the same threads for all, whatever needs one waits for those that hang."""
     monkeypatch.syspath_prepend(distribution(tmp_path, "headgate-stores", "stores", STORES, "1.0"))
-    plugins, metrics = load_plugins(allow=["stores"]), Metrics()
+    plugins = load_plugins(allow=["stores"])
     settings = Settings(file=tmp_path, data=tmp_path, database="", jobs=(), credential_stores={"hung": {}, "well": {}})
-    opened = OpenKinds(
-        plugins,
-        redactor=Redactor(),
-        http=None,
-        now=lambda: datetime.now(UTC),
-        metrics=metrics,
-        guards=Guards(plugins, tells=metrics.plugins, now=lambda: datetime.now(UTC)),
-    )
+    opened = opener(plugins)
     if not apart:
         opened._threads["credential_stores.well"] = opened._threads["credential_stores.hung"]
     async with opened:
@@ -197,16 +203,9 @@ async def test_what_is_replaced_is_closed_when_nobody_is_inside(tmp_path, monkey
     """Negative control: closed at once, whoever is inside uses what is closed."""
     monkeypatch.setattr(opening, "SETTLE_WITHIN", within)
     monkeypatch.syspath_prepend(distribution(tmp_path, "headgate-slow", "slow_store", SLOW_STORE, "1.0"))
-    plugins, metrics = load_plugins(allow=["slow_store"]), Metrics()
+    plugins = load_plugins(allow=["slow_store"])
     settings = Settings(file=tmp_path, data=tmp_path, database="", jobs=(), credential_stores={"slow": {}})
-    opened = OpenKinds(
-        plugins,
-        redactor=Redactor(),
-        http=None,
-        now=lambda: datetime.now(UTC),
-        metrics=metrics,
-        guards=Guards(plugins, tells=metrics.plugins, now=lambda: datetime.now(UTC)),
-    )
+    opened = opener(plugins)
     module = sys.modules.pop("headgate_slow")
     async with opened:
         await opened.reopen(settings)

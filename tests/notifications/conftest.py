@@ -118,7 +118,7 @@ class Bench:
 
     async def add(
         self,
-        id: str,  # noqa: A002
+        id: str,  # noqa: A002 - the word everybody says
         *,
         key: str = "b_1",
         sequence: int = 1,
